@@ -27,6 +27,8 @@ from pipelines.spec.streams import Stream
 if TYPE_CHECKING:
     import ibis
 
+CHUNKS_BYTES = 1 << 28  # of the files in ``chunks``: a few kilobytes for a week of a stream
+
 Streams = Mapping[str, Stream]
 OpenSources = Callable[[Streams], Mapping[str, EventSource]]
 
@@ -50,6 +52,7 @@ class EventReader:
     ) -> None:
         self.open_sources, self.cache, self.progress = open_sources, cache, progress
         self.frames = KeptFiles(cache / "frames", kept_bytes)
+        self.chunks = KeptFiles(cache / "chunks", CHUNKS_BYTES)
 
     def remembered(self, streams: Streams) -> str:
         """A hash over what was pulled of some streams; it changes when they are forgotten."""

@@ -21,6 +21,8 @@ from pipelines.spec.model import ModelSpec
 if TYPE_CHECKING:
     from pipelines.quality.suite import GroupedSuiteRunner
 
+AT_ONCE = 13  # Mondays whose rows are checked by the same queries
+
 
 class RefusedWeeks(Record):
     """The Mondays on which the contract stops a retraining, with the findings against the data."""
@@ -50,14 +52,18 @@ def refused_weeks(
     """
     progress(f"contract of {len(mondays)} weeks")
     parts, missing = streams_of(suite, spec.points.stream), empty_suite(suite)
-    with events.tables(snapshot, spec.streams) as stored, ExitStack() as open_tables:
-        fresh = {
-            name: open_tables.enter_context(one.cache())
-            for name, one in fresh_rows_each(spec, stored, mondays).items()
-        }
-        answered = answers_each(parts, fresh, AS_OF, runner)
-    found = {}
-    for at in sorted(mondays):
-        if reasons := against((*missing, *findings_of(parts, answered(at), "suite", {}))):
-            found[at] = reasons
+    found: dict[datetime, tuple[Reason, ...]] = {}
+    ordered = sorted(mondays)
+    with events.tables(snapshot, spec.streams) as stored:
+        for first in range(0, len(ordered), AT_ONCE):
+            some = ordered[first : first + AT_ONCE]
+            with ExitStack() as open_tables:
+                fresh = {
+                    name: open_tables.enter_context(one.cache())
+                    for name, one in fresh_rows_each(spec, stored, some).items()
+                }
+                answered = answers_each(parts, fresh, AS_OF, runner)
+            for at in some:
+                if reasons := against((*missing, *findings_of(parts, answered(at), "suite", {}))):
+                    found[at] = reasons
     return RefusedWeeks(weeks=found)

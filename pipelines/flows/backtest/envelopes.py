@@ -18,11 +18,13 @@ from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import Window, instant_text
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
+from pipelines.flows.backtest.contract import AT_ONCE
 from pipelines.flows.retrain.contract import (
     AS_OF,
     envelope_chunks,
     envelope_suites,
     fresh_rows_each,
+    kept_facts,
 )
 from pipelines.gates.contract.answers import answers_each
 from pipelines.gates.contract.findings import findings_of
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
 
     from pipelines.quality.envelope.chunks import StreamChunks
     from pipelines.quality.suite import GroupedSuiteRunner, Suite
-
-AT_ONCE = 13  # Mondays that one envelope is checked against by the same queries
 
 
 class _Checked(Record):
@@ -82,7 +82,6 @@ class ChampionEnvelopes:
         self.checked, self.spec, self.folder = checked, spec, folder
         self._open = ExitStack()
         self._tables: Mapping[str, ibis.Table] | None = None
-        self._fresh: Mapping[str, ibis.Table] = {}
         self._chunks: dict[datetime, Mapping[str, StreamChunks]] = {}
 
     def __enter__(self) -> Self:
@@ -123,9 +122,12 @@ class ChampionEnvelopes:
         if suite is None:
             return dict.fromkeys(mondays, ())
         parts = streams_of(suite, self.spec.points.stream)
-        wanted = [at.replace(tzinfo=None) for at in mondays]
-        fresh = {name: one.filter(one[AS_OF].isin(wanted)) for name, one in self._fresh.items()}
-        answered = answers_each(parts, fresh, AS_OF, self.checked.runner)
+        with ExitStack() as opened:
+            fresh = {
+                name: opened.enter_context(with_arrival(one).cache())
+                for name, one in fresh_rows_each(self.spec, self._opened(), mondays).items()
+            }
+            answered = answers_each(parts, fresh, AS_OF, self.checked.runner)
         return {at: against(findings_of(parts, answered(at), "envelope", {})) for at in mondays}
 
     def _suite(self, window: Window) -> Suite | None:
@@ -136,7 +138,8 @@ class ChampionEnvelopes:
         if end not in self._chunks:
             first = min(one.first_event for one in snapshot.streams.values() if one.first_event)
             span = Window(first, end)
-            self._chunks[end] = envelope_chunks(self.spec, snapshot, tables, span)
+            kept = kept_facts(self.checked.events, self.spec, snapshot, tables)
+            self._chunks[end] = envelope_chunks(self.spec, snapshot, tables, span, kept)
         try:
             return envelope_suites(self.spec, snapshot, self._chunks[end], window)
         except DataError:
@@ -147,6 +150,4 @@ class ChampionEnvelopes:
             checked, kept = self.checked, self._open.enter_context
             stored = kept(checked.events.tables(checked.snapshot, self.spec.streams))
             self._tables = {name: kept(one.cache()) for name, one in stored.items()}
-            fresh = fresh_rows_each(self.spec, self._tables, checked.mondays)
-            self._fresh = {name: kept(with_arrival(one).cache()) for name, one in fresh.items()}
         return self._tables

@@ -19,7 +19,9 @@ from pipelines.spec.model import ModelSpec
 if TYPE_CHECKING:
     import ibis
 
+    from pipelines.data.reader import EventReader
     from pipelines.quality.envelope.chunks import StreamChunks
+    from pipelines.quality.envelope.facts import KeptFacts
 
 AS_OF, _SINCE = internal("as_of"), internal("since")
 
@@ -102,12 +104,35 @@ def envelope_of(run: Run, snapshot: Snapshot) -> dict[str, Any]:
     """One suite for all declared streams, generated from their rows from training until as-of."""
     window = Window(run.plan.train.start, run.plan.as_of)
     with run.events.tables(snapshot, run.spec.streams) as tables:
-        chunks = envelope_chunks(run.spec, snapshot, tables, window)
+        kept = kept_facts(run.events, run.spec, snapshot, tables)
+        chunks = envelope_chunks(run.spec, snapshot, tables, window, kept)
         return envelope_suites(run.spec, snapshot, chunks, window)
 
 
+def kept_facts(
+    events: EventReader, spec: ModelSpec, snapshot: Snapshot, tables: Mapping[str, ibis.Table]
+) -> dict[str, KeptFacts]:
+    """The facts of chunks of a snapshot's streams that earlier envelopes were made of.
+
+    Arguments:
+        events: reads the streams.
+        spec: the declaration.
+        snapshot: of the events.
+        tables: the snapshot's rows of every stream as they are.
+    """
+    from pipelines.quality.envelope.facts import KeptFacts
+
+    connection = next(iter(tables.values())).get_backend()
+    sums = events.sums_of_weeks(snapshot, spec.streams, connection)
+    return {name: KeptFacts(events.chunks, sums[name], events.progress) for name in spec.streams}
+
+
 def envelope_chunks(
-    spec: ModelSpec, snapshot: Snapshot, tables: Mapping[str, ibis.Table], span: Window
+    spec: ModelSpec,
+    snapshot: Snapshot,
+    tables: Mapping[str, ibis.Table],
+    span: Window,
+    kept: Mapping[str, KeptFacts] = {},
 ) -> dict[str, StreamChunks]:
     """What the envelopes of one or many windows are made of, by stream.
 
@@ -116,13 +141,19 @@ def envelope_chunks(
         snapshot: of the events.
         tables: the rows of every stream; only those in the span are used.
         span: holds the windows; its end differs from theirs by whole lookbacks of the contract.
+        kept: from ``kept_facts``, of the same rows; chunks of other streams are measured.
     """
     from pipelines.quality.envelope.suite import stream_chunks
 
     gate = spec.gates.contract
     return {
         name: stream_chunks(
-            tables[name], declaration, _history(snapshot, name, span), gate.lookback, gate.mostly
+            tables[name],
+            declaration,
+            _history(snapshot, name, span),
+            gate.lookback,
+            gate.mostly,
+            kept.get(name),
         )
         for name, declaration in spec.streams.items()
     }
@@ -184,16 +215,22 @@ def fresh_rows_each(
 ) -> dict[str, ibis.Table]:
     """``fresh_rows`` of many instants, each row with its instant in the column ``AS_OF``.
 
-    A row is there once for each instant that it is fresh at.
+    A row is there once for each instant that it is fresh at: use few instants at a time.
+
+    Arguments:
+        spec: the declaration.
+        tables: the rows of every stream.
+        as_ofs: at least one, zoned.
     """
     import ibis
 
     ends = [as_of.replace(tzinfo=None) for as_of in as_ofs]
     starts = [end - spec.gates.contract.lookback for end in ends]
     windows = ibis.memtable({AS_OF: ends, _SINCE: starts})
-    return {
-        name: table.join(
-            windows, [table.known_time > windows[_SINCE], table.known_time <= windows[AS_OF]]
-        ).drop(_SINCE)
-        for name, table in tables.items()
-    }
+
+    def fresh(table: ibis.Table) -> ibis.Table:
+        near = table.filter(table.known_time > min(starts), table.known_time <= max(ends))
+        within = [near.known_time > windows[_SINCE], near.known_time <= windows[AS_OF]]
+        return near.join(windows, within).drop(_SINCE)
+
+    return {name: fresh(table) for name, table in tables.items()}

@@ -1,56 +1,65 @@
 """Statistics of a stream in chunks of known time, each as long as the fresh window.
 
 Envelopes of many training windows share their chunks if the ends of the windows differ by whole
-chunks. So all statistics that do not depend on the window are computed once for all chunks.
+chunks. So all statistics that do not depend on the window are computed once for all chunks, and
+kept for later envelopes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import ibis
+from ibis import _
 
 from pipelines.core.errors import DataError
 from pipelines.core.names import internal
 from pipelines.core.time import Window
 from pipelines.quality.arrival import DAY, HOUR, LAG, with_arrival
+from pipelines.quality.envelope.facts import ChunkFacts, KeptFacts, NumberFacts
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
 
 CHUNK, _COUNT = internal("chunk"), internal("count")
+CATEGORY_LIMIT = 1000  # a text column with more values holds identifiers, not categories
+_MOST_DISTINCT = 1.2 * CATEGORY_LIMIT  # the distinct texts of a chunk are counted approximately
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT)
 
-Facts = dict[str, Any]
 Counted = tuple[str, int, int]  # a value, its chunk, and how often it occurs there
 
 
 @dataclass(frozen=True)
 class Chunks:
-    """The chunks of one training window, oldest first; one without rows has no facts.
+    """The chunks of one training window, oldest first.
 
     Arguments:
         numbers: of each chunk, in the stream.
-        facts: its statistics.
+        facts: about its rows.
     """
 
     numbers: list[int]
-    facts: list[Facts]
+    facts: list[ChunkFacts]
 
     @property
     def rows(self) -> list[int]:
         """The rows of each chunk."""
-        return [fact.get("rows", 0) for fact in self.facts]
+        return [fact.rows for fact in self.facts]
 
-    def series(self, key: str) -> list[Any]:
-        """Return one statistic over the chunks in which it is defined."""
-        return [fact[key] for fact in self.facts if fact.get(key) is not None]
+    @property
+    def filled(self) -> list[ChunkFacts]:
+        """The chunks with rows."""
+        return [fact for fact in self.facts if fact.rows]
+
+    def values(self, column: str) -> list[NumberFacts]:
+        """A column in the chunks in which it has values."""
+        return [fact.numbers[column] for fact in self.facts if column in fact.numbers]
 
 
 class StreamChunks:
-    """A stream's rows in chunks; each statistic is computed when it is first needed.
+    """A stream's rows in chunks, which are measured when they are first needed.
 
     They are numbered from the end of the span: chunk -1 is the newest one.
 
@@ -60,6 +69,7 @@ class StreamChunks:
         span: holds all training windows; its end differs from theirs by whole chunks.
         length: of a chunk.
         tail: the share of values below the low quantile, and above the high one.
+        kept: facts of chunks of the same table; ``None``: all are measured.
     """
 
     def __init__(
@@ -69,17 +79,16 @@ class StreamChunks:
         span: Window,
         length: timedelta,
         tail: float,
+        kept: KeptFacts | None = None,
     ) -> None:
         self.declaration, self.end, self.length, self.tail = declaration, span.end, length, tail
         self.columns = [column for column in declaration.columns if column in table.columns]
+        self._many, self._kept = int(span.duration / length), kept
         arrived = with_arrival(table)
         passed = arrived.known_time.epoch_seconds() - int(span.end.timestamp())
         number = (passed / int(length.total_seconds())).floor().cast("int64")
-        rows = arrived.mutate(**{CHUNK: number})
-        self.table = rows.filter(rows[CHUNK] >= -int(span.duration / length), rows[CHUNK] < 0)
-        self._facts: dict[int, Facts] = {}
-        self._values: dict[tuple[str, ...], dict[str, list[Counted]]] = {}
-        self._repeated: dict[int, int] | None = None
+        self._rows = arrived.mutate(**{CHUNK: number})
+        self._facts: dict[int, ChunkFacts] = {}
 
     @property
     def numeric(self) -> list[str]:
@@ -103,11 +112,11 @@ class StreamChunks:
         """
         many = int(window.duration / self.length)
         last = round((window.end - self.end) / self.length)
-        starts = {number: self.end + number * self.length for number in range(last - many, last)}
+        windows = {number: self._window(number) for number in range(last - many, last)}
         numbers = [
             number
-            for number, start in starts.items()
-            if not any(start < one.end and one.start < start + self.length for one in left_out)
+            for number, own in windows.items()
+            if not any(own.start < one.end and one.start < own.end for one in left_out)
         ]
         if len(numbers) < 3:
             raise DataError(
@@ -118,103 +127,191 @@ class StreamChunks:
                 hint="lengthen split.train or shorten gates.contract.lookback",
             )
         if not self._facts:
-            self._facts = self._measured()
-        return Chunks(numbers, [self._facts.get(number, {}) for number in numbers])
+            self._facts = self._found()
+        return Chunks(numbers, [self._facts.get(number, ChunkFacts()) for number in numbers])
 
-    def _measured(self) -> dict[int, Facts]:
-        """Counts, missing values, quantiles and approximate distinct texts, in one pass."""
-        table, numbers = self.table, self.numeric
+    def inside(
+        self, chunks: Chunks, ranges: dict[str, tuple[float, float]]
+    ) -> dict[str, list[int]]:
+        """Count, by column and chunk, the values in a range."""
+        found = {
+            name: {
+                number: fact.numbers[name].there if name in fact.numbers else 0
+                for number, fact in zip(chunks.numbers, chunks.facts, strict=True)
+            }
+            for name in ranges
+        }
+        open_ = [
+            number
+            for number, fact in zip(chunks.numbers, chunks.facts, strict=True)
+            if any(
+                name in fact.numbers
+                and not (low <= fact.numbers[name].least and fact.numbers[name].most <= high)
+                for name, (low, high) in ranges.items()
+            )
+        ]
+        if open_:
+            table = self._within(open_)
+            counts = {
+                name: (~_missing(table, name) & table[name].between(low, high))
+                .fill_null(False)
+                .sum()
+                for name, (low, high) in ranges.items()
+            }
+            for row in _by_chunk(table.group_by(CHUNK).aggregate(**counts)):
+                for name in ranges:
+                    found[name][row[CHUNK]] = row[name]
+        return {name: list(counts.values()) for name, counts in found.items()}
+
+    def categories(self, chunks: Chunks) -> dict[str, list[Counted]]:
+        """Count the values of text columns, except in columns with too many values.
+
+        Returns:
+            Per column: value, place of its chunk among ``chunks``, and count; sorted.
+        """
+        found = {}
+        for name in self.texts:
+            if all(name in fact.texts for fact in chunks.filled):
+                own = [
+                    (text, place, count)
+                    for place, fact in enumerate(chunks.facts)
+                    for text, count in fact.texts.get(name, {}).items()
+                ]
+                if len({text for text, _, _ in own}) <= CATEGORY_LIMIT:
+                    found[name] = sorted(own)
+        return found
+
+    def _window(self, number: int) -> Window:
+        start = self.end + number * self.length
+        return Window(start, start + self.length)
+
+    def _within(self, numbers: Sequence[int]) -> ibis.Table:
+        """The rows of some chunks; those of the stretch that holds them are looked at."""
+        start, end = self._window(min(numbers)).start, self._window(max(numbers)).end
+        known = self._rows.known_time
+        return self._rows.filter(
+            known >= start.replace(tzinfo=None),
+            known < end.replace(tzinfo=None),
+            self._rows[CHUNK].isin(numbers),
+        )
+
+    def _found(self) -> dict[int, ChunkFacts]:
+        """The facts of all chunks; those that are not kept are measured, and then kept."""
+        windows = {number: self._window(number) for number in range(-self._many, 0)}
+        kept = (
+            self._kept.read(self.declaration, self.tail, [*windows.values()]) if self._kept else {}
+        )
+        new = [number for number, window in windows.items() if window not in kept]
+        measured = self._measured(new) if new else {}
+        if self._kept:
+            facts = {windows[number]: measured.get(number, ChunkFacts()) for number in new}
+            self._kept.write(self.declaration, self.tail, facts)
+        return measured | {
+            number: kept[window] for number, window in windows.items() if window in kept
+        }
+
+    def _measured(self, numbers: Sequence[int]) -> dict[int, ChunkFacts]:
+        """The facts of those of some chunks that have rows."""
+        table = self._within(numbers)
         aggregates: dict[str, Any] = {
             "rows": table.count(),
             "hours": table[HOUR].nunique(),
             "days": table[DAY].nunique(),
         }
         for name in self.columns:
-            aggregates[f"null.{name}"] = _missing(table, name).sum()
-        for name in numbers:
+            aggregates[f"missing.{name}"] = _missing(table, name).sum()
+        for name in self.numeric:
             value: Any = ibis.ifelse(_missing(table, name), None, table[name].cast("float64"))
+            aggregates[f"there.{name}"] = value.count()
+            aggregates[f"ends.{name}.least"] = value.min()
+            aggregates[f"ends.{name}.most"] = value.max()
             aggregates[f"quantiles.{name}"] = value.quantile([self.tail, 0.5, 1 - self.tail])
         for name in self.texts:
-            aggregates[f"texts.{name}"] = table[name].approx_nunique()
-        found = _by_chunk(table.group_by(CHUNK).aggregate(**aggregates))
-        for fact in found.values():
-            for name in numbers:
-                quantiles = fact.pop(f"quantiles.{name}", None) or (None, None, None)
-                for part, value in zip(("low", "median", "high"), quantiles, strict=True):
-                    fact[f"{part}.{name}"] = value
+            aggregates[f"distinct.{name}"] = table[name].approx_nunique()
+        rows = [*_by_chunk(table.group_by(CHUNK).aggregate(**aggregates))]
+        distinct = {
+            row[CHUNK]: {name: row[f"distinct.{name}"] for name in self.texts} for row in rows
+        }
+        texts, repeated = self._counted(table, distinct), self._repeated(table)
+        return {
+            row[CHUNK]: ChunkFacts(
+                rows=row["rows"],
+                hours=row["hours"],
+                days=row["days"],
+                missing={name: row[f"missing.{name}"] for name in self.columns},
+                numbers={
+                    name: _number_facts(name, row) for name in self.numeric if row[f"there.{name}"]
+                },
+                texts=texts[row[CHUNK]],
+                repeated=repeated.get(row[CHUNK], 0),
+            )
+            for row in rows
+        }
+
+    def _counted(
+        self, table: ibis.Table, distinct: dict[int, dict[str, int]]
+    ) -> dict[int, dict[str, dict[str, int]]]:
+        """The rows of each text, by chunk and column, in columns with few texts in the chunk.
+
+        Columns are counted together in one query, and each is summed from these counts.
+
+        Arguments:
+            table: rows of some chunks.
+            distinct: about how many texts each column has in each chunk.
+        """
+        found: dict[int, dict[str, dict[str, int]]] = {number: {} for number in distinct}
+        together: dict[tuple[str, ...], list[int]] = {}
+        for number, texts in distinct.items():
+            few = tuple(name for name, many in texts.items() if many <= _MOST_DISTINCT)
+            together.setdefault(few, []).append(number)
+            found[number] = {name: {} for name in few}
+        for columns, numbers in together.items():
+            if columns:
+                rows = table.filter(table[CHUNK].isin(numbers))
+                with rows.group_by([CHUNK, *columns]).aggregate(_count()).cache() as counts:
+                    for name in columns:
+                        for text, number, count in _summed(counts, name):
+                            found[number][name][text] = count
         return found
 
-    def inside(self, chunks: Chunks, ranges: dict[str, tuple[float, float]]) -> list[Facts]:
-        """Count, per chunk and column, all values (``there``) and those in the range (``in``)."""
-        if not ranges:
-            return [{} for _ in chunks.numbers]
-        aggregates: dict[str, Any] = {}
-        table = self.table.filter(self.table[CHUNK].between(chunks.numbers[0], chunks.numbers[-1]))
-        for name, (low, high) in ranges.items():
-            there = ~_missing(table, name)
-            aggregates[f"there.{name}"] = there.sum()
-            inside = there & (table[name] >= low) & (table[name] <= high)
-            aggregates[f"in.{name}"] = inside.fill_null(False).sum()
-        found = _by_chunk(table.group_by(CHUNK).aggregate(**aggregates))
-        return [found.get(number, {}) for number in chunks.numbers]
-
-    def categories(self, chunks: Chunks, limit: int) -> dict[str, list[Counted]]:
-        """Count the values of text columns, except in columns with too many values.
-
-        Returns:
-            Per column: value, place of its chunk among ``chunks``, and count; sorted.
-        """
-        most = 1.2 * limit  # the distinct texts of a chunk are counted approximately
-        few = tuple(
-            name for name in self.texts if max(chunks.series(f"texts.{name}"), default=0) <= most
-        )
-        places = {number: place for place, number in enumerate(chunks.numbers)}
-        found = {}
-        for name, counts in self._counted(few, most).items():
-            own = [(text, places[at], count) for text, at, count in counts if at in places]
-            if len({text for text, _, _ in own}) <= limit:
-                found[name] = sorted(own)
-        return found
-
-    def _counted(self, columns: tuple[str, ...], most: float) -> dict[str, list[Counted]]:
-        """The values of columns, in the chunks in which none of them has many.
-
-        The columns are counted together in one query, and each column is summed from these counts.
-        """
-        if columns and columns not in self._values:
-            calm = [
-                number
-                for number, fact in self._facts.items()
-                if all(fact[f"texts.{name}"] <= most for name in columns)
-            ]
-            rows = self.table.filter(self.table[CHUNK].isin(calm))
-            together = rows.group_by([CHUNK, *columns]).aggregate(_count()).cache()
-            self._values[columns] = {name: _summed(together, name) for name in columns}
-        return self._values.get(columns, {})
-
-    def repeated(self, chunks: Chunks) -> list[int]:
+    def _repeated(self, table: ibis.Table) -> dict[int, int]:
         """Count, per chunk, the rows whose identity occurs more than once in the chunk.
 
         Rows with a missing identity are left out.
         """
-        if self._repeated is None:
-            identity = list(self.declaration.id)
-            there = self.table.filter([self.table[name].notnull() for name in identity])
-            groups = there.group_by([CHUNK, *identity]).aggregate(_count())
-            counts = groups.filter(groups[_COUNT] > 1).group_by(CHUNK)
-            found = _by_chunk(counts.aggregate(n=ibis._[_COUNT].sum()))
-            self._repeated = {number: fact["n"] for number, fact in found.items()}
-        return [self._repeated.get(number, 0) for number in chunks.numbers]
+        identity = list(self.declaration.id)
+        if not identity:
+            return {}
+        there = table.filter([table[name].notnull() for name in identity])
+        groups = there.group_by([CHUNK, *identity]).aggregate(_count())
+        counts = groups.filter(groups[_COUNT] > 1).group_by(CHUNK)
+        return {
+            row[CHUNK]: row[_COUNT]
+            for row in _by_chunk(counts.aggregate(_[_COUNT].sum().name(_COUNT)))
+        }
+
+
+def _number_facts(name: str, row: dict[str, Any]) -> NumberFacts:
+    low, median, high = row[f"quantiles.{name}"]
+    return NumberFacts(
+        there=row[f"there.{name}"],
+        least=row[f"ends.{name}.least"],
+        low=low,
+        median=median,
+        high=high,
+        most=row[f"ends.{name}.most"],
+    )
 
 
 def _count() -> Any:
-    return ibis._.count().name(_COUNT)
+    return _.count().name(_COUNT)
 
 
-def _summed(together: ibis.Table, name: str) -> list[Counted]:
+def _summed(together: ibis.Table, name: str) -> Iterator[Counted]:
     there = together.filter(together[name].notnull())
-    counts = there.group_by([name, CHUNK]).aggregate(ibis._[_COUNT].sum().name(_COUNT))
-    return [(row[name], row[CHUNK], row[_COUNT]) for row in counts.to_pyarrow().to_pylist()]
+    counts = there.group_by([name, CHUNK]).aggregate(_[_COUNT].sum().name(_COUNT))
+    for row in _by_chunk(counts):
+        yield row[name], row[CHUNK], row[_COUNT]
 
 
 def _missing(table: ibis.Table, name: str) -> Any:
@@ -222,5 +319,5 @@ def _missing(table: ibis.Table, name: str) -> Any:
     return column.isnull() | column.isnan() if column.type().is_floating() else column.isnull()
 
 
-def _by_chunk(query: ibis.Table) -> dict[int, Facts]:
-    return {row[CHUNK]: row for row in query.to_pyarrow().to_pylist()}
+def _by_chunk(query: ibis.Table) -> Iterator[dict[str, Any]]:
+    yield from query.to_pyarrow().to_pylist()

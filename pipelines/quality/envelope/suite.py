@@ -29,6 +29,7 @@ from pipelines.quality.envelope.bounds import (
     spread_of,
 )
 from pipelines.quality.envelope.chunks import Chunks, StreamChunks
+from pipelines.quality.envelope.facts import KeptFacts
 from pipelines.spec.streams import Stream
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 VOLUME_ALLOWANCE = 0.10  # growth or decline between training and fresh data, as a share
 MISSING_ALLOWANCE = 0.01  # share of rows, added to a quarter of the share missing in training
-CATEGORY_LIMIT = 1000  # a text column with more values holds identifiers, not categories
 BUSY_HOUR = 10  # rows per hour above which an hour without rows is not due to chance
 
 
@@ -46,6 +46,7 @@ def stream_chunks(
     span: Window,
     fresh: timedelta = timedelta(days=7),
     mostly: float = 0.9,
+    kept: KeptFacts | None = None,
 ) -> StreamChunks:
     """Return the chunks that the envelopes of one or many training windows are made of.
 
@@ -56,8 +57,9 @@ def stream_chunks(
             end by whole chunks.
         fresh: length of the fresh window to check later, which is the length of a chunk.
         mostly: as in ``envelope_suite``.
+        kept: facts of chunks of the same rows; ``None``: all are measured.
     """
-    return StreamChunks(table, declaration, span, fresh, tail=(1 - mostly) / 5)
+    return StreamChunks(table, declaration, span, fresh, tail=(1 - mostly) / 5, kept=kept)
 
 
 def envelope_suite(
@@ -100,10 +102,10 @@ def envelope_suite(
         build.add("expect_column_to_exist", column, "present", {"column": column})
         _missing(build, chunks, column)
     _numbers(build, stream_rows, chunks, mostly)
-    for column, counts in stream_rows.categories(chunks, CATEGORY_LIMIT).items():
+    for column, counts in stream_rows.categories(chunks).items():
         _categories(build, counts, number, column, mostly)
     if identity := stream_rows.declaration.id:
-        _identity(build, stream_rows.repeated(chunks), chunks.rows, identity)
+        _identity(build, chunks, identity)
     meta = {"window": str(window), "chunk": duration_text(fresh), "chunks": number}
     return {"name": stream, "expectations": build.expectations, "meta": meta}
 
@@ -138,8 +140,8 @@ def _volume(build: _Builder, chunks: Chunks) -> None:
     build.add(
         "expect_table_row_count_to_be_between", "table", "volume", limits, typical=float(typical)
     )
-    for key, column in (("days", DAY), ("hours", HOUR)):
-        values = chunks.series(key)
+    days, hours = ([getattr(fact, key) for fact in chunks.filled] for key in ("days", "hours"))
+    for key, column, values in (("days", DAY, days), ("hours", HOUR, hours)):
         if key == "hours" and (len(values) < 2 or typical / max(values) < BUSY_HOUR):
             continue
         slack = 0.0 if key == "days" else 2 + 3 * stdev(values)
@@ -155,7 +157,7 @@ def _volume(build: _Builder, chunks: Chunks) -> None:
 
 
 def _missing(build: _Builder, chunks: Chunks, column: str) -> None:
-    shares = [fact[f"null.{column}"] / fact["rows"] for fact in chunks.facts if fact.get("rows")]
+    shares = [fact.missing[column] / fact.rows for fact in chunks.filled]
     allowed = max(shares) + MISSING_ALLOWANCE + max(shares) / 4
     allowed += 3 * max(spread_of(shares), share_error(fmean(shares), chunks.rows))
     if allowed < 1:  # no limit for a column that was almost always missing in training
@@ -172,24 +174,25 @@ def _numbers(build: _Builder, rows: StreamChunks, chunks: Chunks, mostly: float)
     """Add bounds for most values and for the median, except in columns that only rise or fall."""
     ranges: dict[str, tuple[float, float]] = {}
     for column in rows.numeric:
-        medians = chunks.series(f"median.{column}")
-        lows, highs = chunks.series(f"low.{column}"), chunks.series(f"high.{column}")
+        medians, lows, highs = _quantiles(chunks, column)
         if len(medians) < 3 or runs_away(medians, lows, highs):
             continue
         ranges[column] = outer_range(lows, highs)
     inside = rows.inside(chunks, ranges)
     for column, (low, high) in ranges.items():
-        there = [fact.get(f"there.{column}") or 0 for fact in inside]
-        shares = [
-            fact[f"in.{column}"] / count for fact, count in zip(inside, there, strict=True) if count
+        there = [
+            fact.numbers[column].there if column in fact.numbers else 0 for fact in chunks.facts
         ]
+        shares = [own / count for own, count in zip(inside[column], there, strict=True) if count]
         error = max(spread_of(shares), share_error(fmean(shares), there))
         required = rounded_down(min(mostly, min(shares) - 3 * error))
-        medians = chunks.series(f"median.{column}")
+        medians, lows, highs = _quantiles(chunks, column)
         where = {"column": column}
         limits = {"min_value": low, "max_value": high}
         shown, label = ("table", "lag") if column == LAG else (column, "range")
         typical = rounded(fmean(medians))
+        # Whether ordinary values have one sign, so that the ratio of two values is meaningful.
+        one_sign = bool(min(lows) >= 0 or max(highs) <= 0)
         if required > 0:
             build.add(
                 "expect_column_values_to_be_between",
@@ -197,9 +200,9 @@ def _numbers(build: _Builder, rows: StreamChunks, chunks: Chunks, mostly: float)
                 label,
                 {**where, **limits, "mostly": required},
                 typical=typical,
-                one_sign=_one_sign(chunks, column),
+                one_sign=one_sign,
             )
-        spread = max(chunks.series(f"high.{column}")) - min(chunks.series(f"low.{column}"))
+        spread = max(highs) - min(lows)
         # The median of n values has a standard error of about 1.25 sd / sqrt(n); sd <= spread / 2.
         noise = 3 * 1.25 * spread / 2 / math.sqrt(max(fmean(there), 1))
         moved = max(medians) - min(medians)
@@ -214,7 +217,7 @@ def _numbers(build: _Builder, rows: StreamChunks, chunks: Chunks, mostly: float)
                 "max_value": rounded_up(max(medians) + margin_of(medians) + slack),
             },
             typical=typical,
-            one_sign=_one_sign(chunks, column),
+            one_sign=one_sign,
         )
 
 
@@ -249,11 +252,9 @@ def _categories(
         )
 
 
-def _identity(
-    build: _Builder, repeated: Sequence[int], rows: Sequence[int], identity: Sequence[str]
-) -> None:
+def _identity(build: _Builder, chunks: Chunks, identity: Sequence[str]) -> None:
     """Require unique events; if training had repeated events, allow about the same share."""
-    shares = [count / total for count, total in zip(repeated, rows, strict=True) if total]
+    shares = [fact.repeated / fact.rows for fact in chunks.filled]
     worst = max(shares)
     required = 1.0 if not worst else rounded_down(1 - worst - 3 * max(spread_of(shares), worst / 3))
     single = len(identity) == 1
@@ -267,7 +268,11 @@ def _identity(
         )
 
 
-def _one_sign(chunks: Chunks, column: str) -> bool:
-    """Whether ordinary values have one sign, so that the ratio of two values is meaningful."""
-    lows, highs = chunks.series(f"low.{column}"), chunks.series(f"high.{column}")
-    return bool(min(lows) >= 0 or max(highs) <= 0)
+def _quantiles(chunks: Chunks, column: str) -> tuple[list[float], list[float], list[float]]:
+    """The medians, low and high quantiles of the chunks in which a column has values."""
+    values = chunks.values(column)
+    return (
+        [one.median for one in values],
+        [one.low for one in values],
+        [one.high for one in values],
+    )
