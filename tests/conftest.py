@@ -52,6 +52,9 @@ skip_flushes()
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+settings.register_profile(  # for a change of how features are computed
+    "thorough", settings.get_profile("any machine"), max_examples=2000
+)
 settings.load_profile("any machine")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import ibis
 import pyarrow as pa
+from hypothesis import assume, settings
 from hypothesis import strategies as st
 
 from pipelines.data.connection import open_duckdb
@@ -39,6 +40,25 @@ EXPRESSIONS = [
     "({0} - {1}) / ({0} + {1})",
     "2 / 3 * {0} - 1e-3 * {1}",
 ]
+TIMES = settings.default.max_examples // 100
+"""1, or more with ``--hypothesis-profile thorough``."""
+
+
+class Kind(NamedTuple):
+    """What decides how far the rows of a frame reach; labels as in a declaration."""
+
+    points: str
+    label: str
+    served: bool
+
+
+KINDS = [  # each kind of points with each of its labels, both as served and not
+    Kind("grid", "aggregate", served=True),
+    Kind("grid", "later_event", served=False),
+    Kind("event", "aggregate", served=False),
+    Kind("event", "later_event", served=True),
+    Kind("event", "own_row", served=True),
+]
 CONNECTION = open_duckdb()
 CONNECTION.raw_sql("SET threads = 1")
 
@@ -57,9 +77,9 @@ delays = st.sampled_from([0, 0, 1, 5, 30, 60, -3]).map(lambda hours: timedelta(h
 
 
 @st.composite
-def events(draw: st.DrawFn) -> list[Row]:
+def events(draw: st.DrawFn, least: int = 0, most: int = 14) -> list[Row]:
     rows = []
-    for _ in range(draw(st.integers(0, 14))):
+    for _ in range(draw(st.integers(least, most))):
         happened = draw(moments)
         row = {
             "event_time": naive(happened),
@@ -74,6 +94,14 @@ def events(draw: st.DrawFn) -> list[Row]:
             "told_at": draw(st.one_of(st.none(), moments.map(naive))),
         }
         rows += [row] * draw(st.sampled_from([1, 1, 1, 2]))
+    return rows
+
+
+@st.composite
+def many_events(draw: st.DrawFn) -> list[Row]:
+    """Some dozen events, at more than one time as in Hypothesis's first example."""
+    rows = draw(events(40, 60))
+    assume(len({row["event_time"] for row in rows}) > 3)
     return rows
 
 
@@ -163,8 +191,9 @@ def expressions(features: list[Row]) -> st.SearchStrategy[Row]:
 
 
 @st.composite
-def declarations(draw: st.DrawFn) -> ModelSpec:
-    grid = draw(st.booleans())
+def declarations(draw: st.DrawFn, kind: Kind | None = None) -> ModelSpec:
+    """A random declaration; one of a given kind has few features, and is quick to compute."""
+    grid = draw(st.booleans()) if kind is None else kind.points == "grid"
     where = draw(st.sampled_from([[], [{"column": "tag", "is": "y"}]]))
     points: Row = {"stream": "sales", "keys": ["shop", "item"], "where": where}
     if grid:
@@ -210,21 +239,24 @@ def declarations(draw: st.DrawFn) -> ModelSpec:
         {"kind": "calendar", "name": part, "part": part, "zone": "Europe/Paris"}
         for part in ("hour", "weekday", "day", "month", "day_of_year")
     ]
-    for number, window in enumerate(draw(st.lists(windows(), min_size=3, max_size=6))):
+    least, most = (3, 6) if kind is None else (2, 3)
+    for number, window in enumerate(draw(st.lists(windows(), min_size=least, max_size=most))):
         features.append(window | {"name": f"window_{number}"})
     features += draw(st.lists(expressions(features), max_size=2, unique_by=lambda f: f["name"]))
     stream = {"event_time": "at", "known_time": "seen", "columns": COLUMNS}
-    label = draw(st.sampled_from(labels))
+    label = draw(
+        st.sampled_from([one for one in labels if kind is None or one["kind"] == kind.label])
+    )
+    served = servings(sorted({view_of(f) for f in features if f["kind"] == "window"}))
+    if kind is None:
+        served = st.one_of(st.none(), served)
+    elif not kind.served:
+        served = st.none()
     text = label["column"] == "tag"
     return ModelSpec.model_validate(
         {
             "name": "twin",
-            "serving": draw(
-                st.one_of(
-                    st.none(),
-                    servings(sorted({view_of(f) for f in features if f["kind"] == "window"})),
-                )
-            ),
+            "serving": draw(served),
             "description": "a random declaration",
             "owner": "tests",
             "streams": {"sales": stream, "visits": stream},

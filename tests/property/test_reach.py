@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipelines.core.time import Window
 from pipelines.features.frame import build_frame
 from pipelines.features.reach import reaches, within_reach
-from pipelines.spec.model import ModelSpec
 from tests.property.random_frames import (
     AS_OF,
+    KINDS,
     START,
+    TIMES,
+    Kind,
     Row,
     declarations,
-    events,
     in_order,
+    many_events,
     naive,
     tables,
 )
@@ -30,21 +33,18 @@ def possible(rows: list[Row]) -> list[Row]:
     return [row for row in rows if row["known_time"] >= row["event_time"]]
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind)))
 @settings(
-    max_examples=4,
-    derandomize=True,
+    max_examples=TIMES,
+    derandomize=TIMES == 1,
+    phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(
-    spec=declarations(),
-    sales=events().map(possible),
-    visits=events().map(possible),
-    start=st.integers(-10, 120),
-    hours=st.integers(1, 60),
-)
-def test_a_window_of_points_is_that_part_of_the_frame(
-    spec: ModelSpec, sales: list[Row], visits: list[Row], start: int, hours: int
-) -> None:
+@given(data=st.data())
+def test_a_window_of_points_is_that_part_of_the_frame(kind: Kind, data: st.DataObject) -> None:
+    sales, visits = (data.draw(many_events().map(possible)) for _ in range(2))
+    spec = data.draw(declarations(kind))
+    start, hours = data.draw(st.integers(-10, 120)), data.draw(st.integers(1, 60))
     window = Window(START + start * HOUR, START + (start + hours) * HOUR)
     streams = tables({"sales": sales, "visits": visits})
     whole = build_frame(spec.frame, streams, AS_OF).to_pyarrow().to_pylist()
