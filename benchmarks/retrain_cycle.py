@@ -8,7 +8,9 @@ the two in turns. A step's seconds are medians over the repetitions, with everyt
 before; its memory is the process's peak while the step ran.
 
 Ours starts with nothing: no cache, no champion, so every event is pulled, hashed and verified.
-The other side reads the same files straight into memory, and keeps them there.
+The other side reads the same files straight into memory, and keeps them there. The row "a week
+later" has our next retraining, which finds what the one before has left, and the other side again:
+it starts with nothing each week. Steps that fit models are left out of it.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import second_week
 from parts.chain import AS_OF, HOME, declare, store
 from parts.measuring import Meter, Step, machine, median_steps, run_side, side_by_side, total
 
 ALL_ROWS = "validate every row"
 FROM_FILES = "  from the files"
 NO_PROBE = "  without our leak probe"
+LATER = "a week later, without fits"
 ROWS_OF_STEPS = (
     # what the table calls it, our steps, theirs
     ("read events", ("snapshot",), ("load",)),
@@ -242,7 +246,8 @@ def main() -> None:
                 runs[side].append(
                     run_side(Path(__file__).resolve(), side, "--rows", str(arguments.rows))
                 )
-    answer = summary(arguments.rows, runs)
+    report("a week later ...")
+    answer = summary(arguments.rows, runs, second_week.run(arguments.rows)["second"])
     if not arguments.json:
         show(answer)
     print(json.dumps(answer))
@@ -250,7 +255,9 @@ def main() -> None:
         raise SystemExit("the two sides did not give the same answer")
 
 
-def summary(rows: int, runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def summary(
+    rows: int, runs: dict[str, list[dict[str, Any]]], later: dict[str, Any]
+) -> dict[str, Any]:
     """The figures as one JSON object."""
     steps = {side: median_steps(found) for side, found in runs.items()}
     parts = median_steps(runs["ours"], "parts")
@@ -266,6 +273,10 @@ def summary(rows: int, runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         if name == ALL_ROWS:
             b = _together([steps["theirs"]["load"], b])
             table.append({"step": FROM_FILES} | side_by_side(a, b))
+    a = _together([Step(**later["steps"][name]) for name in second_week.counted(later)])
+    theirs = [step for name, _, own in ROWS_OF_STEPS if name != ALL_ROWS for step in own]
+    b = _together([steps["theirs"][step] for step in theirs if step != "train"])
+    table.append({"step": LATER} | side_by_side(a, b))
     by_name = {row["step"]: row for row in table}
     whole = side_by_side(one, two)
     return {

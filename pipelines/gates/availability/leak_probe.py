@@ -71,10 +71,11 @@ def probe_leaks(
     keys = list(spec.points.keys)
     names = [name for name in spec.feature_names if name not in keys]
     probes = _probes(spec, streams, chosen, as_of)
+    keyed = _with_key(spec)
     # The copies are small and read several times, so cache them after one pass over each stream.
-    cut = {name: _cut(spec, name, table, probes).cache() for name, table in streams.items()}
+    cut = {name: _cut(spec, name, streams[name], probes).cache() for name in reaches(keyed)}
     at = probes.select(PROBE, instant(probes[AT]).name(_REQUESTED)).distinct()
-    rebuilt = build(_with_key(spec), cut, as_of)
+    rebuilt = build(keyed, cut, as_of)
     again = (
         rebuilt.join(at, PROBE)
         .filter(_.decision_time == _[_REQUESTED])
@@ -126,8 +127,13 @@ def _probes(
 
 
 def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> ibis.Table:
-    """Return the rows of a stream for each probe: known in time, recent enough, and of its keys."""
-    declared = table.columns
+    """Return the rows of a stream for each probe: known in time, recent enough, and of its keys.
+
+    They have the columns that the frame reads.
+    """
+    read = {"event_time", "known_time", *spec.columns_read()[name]}
+    declared = [column for column in table.columns if column in read]
+    table = table.select(declared)
     sets = {feature.by for feature in spec.window_features if feature.stream == name}
     reach = reaches(spec).get(name, Reach())
     if spec.points.stream == name:
@@ -166,7 +172,10 @@ def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> i
 
 
 def _with_key(spec: FrameSpec) -> FrameSpec:
-    """Return the declaration with the number of the probe as an additional column and key."""
+    """Return the declaration with the number of the probe as an additional column and key.
+
+    It has no label: only features are compared.
+    """
     streams = {
         name: stream.model_copy(update={"columns": {**stream.columns, PROBE: ColumnType.INTEGER}})
         for name, stream in spec.streams.items()
@@ -188,12 +197,7 @@ def _with_key(spec: FrameSpec) -> FrameSpec:
         }
     )
     points = spec.points.model_copy(update={"keys": (*spec.points.keys, PROBE)})
-    label = spec.label
-    if label is not None and not isinstance(label, OwnRowLabel):
-        label = label.model_copy(update={"by": (*label.by, PROBE)})
-    return FrameSpec(
-        streams=streams, points=points, label=label, features=features, serving=serving
-    )
+    return FrameSpec(streams=streams, points=points, label=None, features=features, serving=serving)
 
 
 def _rows(table: ibis.Table, keys: Sequence[Column]) -> dict[Point, list[Point]]:
