@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -85,6 +85,30 @@ class RunPages(Protocol):
         """Add values to the charts of the run that trained a version; repeatable.
 
         A chart has one line for the whole life of the version. Nothing is done if it was removed.
+
+        Raises:
+            Unavailable: running again is safe.
+        """
+        ...
+
+    def charts(self, model: str, version: str, prefix: str) -> Values:
+        """The charts whose names begin so, of the run that trained a version; none if removed.
+
+        Raises:
+            Unavailable: running again is safe.
+        """
+        ...
+
+    def change_file(
+        self, model: str, version: str, name: str, change: Callable[[str], str]
+    ) -> None:
+        """Rewrite a text file of the run that trained a version, if it changes; repeatable.
+
+        Nothing is done if version or file were removed. Of two concurrent changes, one is lost:
+        hold a lock.
+
+        Arguments:
+            change: the new text from the present one.
 
         Raises:
             Unavailable: running again is safe.

@@ -8,7 +8,7 @@ from pipelines.backtest.results import BOUNDS, BacktestReport, PolicyResult
 from pipelines.core.markup import html_text
 from pipelines.reporting import backtest_plots as plots
 from pipelines.reporting.backtest_text import sentences
-from pipelines.reporting.html_page import html_page
+from pipelines.reporting.html_page import html_page, scrolling
 
 _OWN_STYLE = """
 .facts{color:#555}th,td{text-align:right;white-space:nowrap}
@@ -72,7 +72,7 @@ def _table(report: BacktestReport) -> str:
     heads = "".join(f"<th>{html_text(head.format(**words))}</th>" for head in HEADS)
     ordered = sorted(report.policies, key=lambda one: one.loss)
     rows = "\n".join(_row(report, one) for one in ordered)
-    return f'<div class="scroll"><table><tr>{heads}</tr>\n{rows}</table></div>'
+    return scrolling(f"<table><tr>{heads}</tr>\n{rows}</table>")
 
 
 def _row(report: BacktestReport, one: PolicyResult) -> str:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+
+from markdown_it import MarkdownIt
+
 from pipelines.core.markup import html_text
 
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1c1c1c}
 body{max-width:72rem;margin:2rem auto;padding:0 1rem}
@@ -13,6 +19,30 @@ th,td{padding:.3rem .5rem;border-bottom:1px solid #ddd}
 svg{width:100%;height:auto;margin:.5rem 0}li{margin:.2rem 0}
 .scroll{overflow-x:auto}
 """
+_TABLE = re.compile("<table>.*?</table>", re.DOTALL)
+
+
+def html_of(markdown: str) -> str:
+    """Markdown as HTML; wide tables scroll in a box of their own."""
+    text = str(_MARKDOWN.render(markdown))
+    return _TABLE.sub(lambda found: scrolling(found[0]), text)
+
+
+def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts, in a box of its own that scrolls. A line break in a cell is kept."""
+
+    def lines() -> Iterator[str]:
+        yield "".join(f'<th scope="col">{html_text(head)}</th>' for head in heads)
+        for row in rows:
+            yield "".join(f"<td>{html_text(cell)}</td>".replace("\n", "<br>") for cell in row)
+
+    inside = "\n".join(f"<tr>{line}</tr>" for line in lines())
+    return scrolling(f"<table>{inside}</table>")
+
+
+def scrolling(content: str) -> str:
+    """Content that may be wider than the page, in a box that scrolls, also by the keyboard."""
+    return f'<div class="scroll" tabindex="0">{content}</div>'
 
 
 def html_page(title: str, style: str, body: str) -> str:

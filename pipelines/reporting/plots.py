@@ -123,7 +123,7 @@ def daily(evaluation: Evaluation, level: float) -> Plot:
 
     def draw(axes: Axes) -> None:
         colours = [BLUE if gain > 0 else ORANGE for gain in gains]
-        axes.bar(days, gains, color=colours, alpha=0.55, width=0.8)
+        axes.bar(days, gains, color=colours, alpha=0.8, width=0.8)
         axes.plot(days, running, color="black", linewidth=1.6, label="mean up to the day")
         if ends:
             words = f"{level:.0%} interval of the mean"

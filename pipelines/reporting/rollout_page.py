@@ -116,8 +116,14 @@ def rollout_page(history: RolloutHistory, latest: LatestCheck | None, page: str)
         page: the current page.
     """
     review = page.split(_REVIEW, 1)[-1]
-    parts = (_headline(history, latest), _findings(history, latest), _transitions(history))
-    return "\n\n".join(part for part in parts if part) + f"\n\n{_REVIEW}{review}"
+    summary, stages = rollout_summary(history, latest), rollout_stages(history)
+    return f"{summary}\n\n{stages}\n\n{_REVIEW}{review}"
+
+
+def rollout_summary(history: RolloutHistory, latest: LatestCheck | None) -> str:
+    """The outcome of a rollout and its findings, in Markdown."""
+    parts = (_headline(history, latest), _findings(history, latest))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _headline(history: RolloutHistory, latest: LatestCheck | None) -> str:
@@ -137,9 +143,7 @@ def _headline(history: RolloutHistory, latest: LatestCheck | None) -> str:
 
 def _findings(history: RolloutHistory, latest: LatestCheck | None) -> str:
     """The findings with an interval or a problem, worst first, and the number of other passes."""
-    findings = _live_findings(latest.findings if latest is not None else ())
-    for entry in reversed(history.transitions):
-        findings = findings or _live_findings(entry.findings)
+    findings = newest_findings(history, latest)
     if not findings:
         return ""
     shown = [one for one in findings if one.interval is not None or _is_negative(one)]
@@ -155,6 +159,14 @@ def _findings(history: RolloutHistory, latest: LatestCheck | None) -> str:
     head = ("finding", "", "gain or value", "interval", "threshold", "unit")
     parts = ("### Live traffic", _when(latest), table(head, rows), note, reasons)
     return "\n\n".join(part for part in parts if part)
+
+
+def newest_findings(history: RolloutHistory, latest: LatestCheck | None) -> list[Finding]:
+    """The findings about live traffic of the newest check that has any."""
+    findings = _live_findings(latest.findings if latest is not None else ())
+    for entry in reversed(history.transitions):
+        findings = findings or _live_findings(entry.findings)
+    return findings
 
 
 def _live_findings(findings: Iterable[Finding]) -> list[Finding]:
@@ -183,7 +195,8 @@ def _when(latest: LatestCheck | None) -> str:
     return f"{text}."
 
 
-def _transitions(history: RolloutHistory) -> str:
+def rollout_stages(history: RolloutHistory) -> str:
+    """The stages of a rollout as a table, in Markdown."""
     entries = history.transitions
     if history.replaced is not None:
         entries = (*entries, history.replaced)

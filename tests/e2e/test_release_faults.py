@@ -21,6 +21,7 @@ from pipelines.flows.serving.publish import publish_plan
 from pipelines.release.ledger import Entry, chain_errors
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollback import RollbackRequest, rollback
+from pipelines.reporting.retraining.sections import REPORT
 from pipelines.wiring import connect
 from tests.support.fault_proxy import FaultProxy
 from tests.support.pharmacy import SECOND, Answer, Pharmacy
@@ -321,6 +322,11 @@ def test_mlflow_is_killed_before_a_promotion_and_under_it(town: Town) -> None:
     again = Answer.of(town.release(VERDICT))
     assert (again.code, again.body["action"]) == (0, "holdback"), again
     assert town.aliases == ("2", "1")
+    reports: list[str] = []
+    pages = connect(town.pharmacy.settings).pages
+    pages.change_file("demand", "2", REPORT, lambda text: reports.append(text) or text)
+    assert "in holdback: it won its canary" in reports[0]
+    assert "at any time; no harm was shown" in reports[0], "the plot of the confidence sequence"
 
 
 def check_waits(answer: Answer) -> None:

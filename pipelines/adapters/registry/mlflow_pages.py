@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.adapters.registry.mlflow import ABOVE, artifact_folder
@@ -58,7 +59,7 @@ class MlflowPages:
         """See ``RunPages``. The step of a value is the number of its day."""
         from mlflow.entities import Metric
 
-        from pipelines.adapters.registry.mlflow_client import connected, find, write
+        from pipelines.adapters.registry.mlflow_client import connected, write
 
         metrics = [
             Metric(name, value, _ms(at), int(at.timestamp() // _DAY_S))
@@ -68,14 +69,48 @@ class MlflowPages:
         if not metrics:
             return
         with connected(self._uri) as client:
-            found = find(client.get_model_version, *registered_version(model, version))
-            if found is not None and found.run_id:
-                write(client.log_batch, found.run_id, metrics=metrics)
+            run = _trained_by(client, model, version)
+            if run:
+                write(client.log_batch, run, metrics=metrics)
+
+    def charts(self, model: str, version: str, prefix: str) -> Values:
+        """See ``RunPages``."""
+        from pipelines.adapters.registry.mlflow_client import connected
+
+        with connected(self._uri) as client:
+            run = _trained_by(client, model, version)
+            names = client.get_run(run).data.metrics if run else {}
+            return {
+                name: sorted(
+                    (datetime.fromtimestamp(one.timestamp / 1000, UTC), one.value)
+                    for one in client.get_metric_history(run, name)
+                )
+                for name in names
+                if name.startswith(prefix)
+            }
+
+    def change_file(
+        self, model: str, version: str, name: str, change: Callable[[str], str]
+    ) -> None:
+        """See ``RunPages``."""
+        from pipelines.adapters.registry.mlflow_client import connected, transferring_files
+
+        with (
+            connected(self._uri) as client,
+            working_folder("gauntlet-page-") as folder,
+            transferring_files(),
+        ):
+            run = _trained_by(client, model, version)
+            if not run or name not in {one.path for one in client.list_artifacts(run)}:
+                return
+            file = Path(client.download_artifacts(run, name, str(folder)))
+            text = file.read_text(encoding="utf-8")
+            if (changed := change(text)) != text:
+                file.write_text(changed, encoding="utf-8")
+                client.log_artifact(run, str(file))
 
     def _run(self, client: MlflowClient, experiment: str, page: RunPage) -> Run:
         """The run of the page's key; a report of other content is replaced."""
-        from pipelines.adapters.registry.mlflow_client import find
-
         name, value = page.key
         for run in client.search_runs([experiment], f"tags.`{name}` = '{value}'"):
             has_model = run.outputs is not None and run.outputs.model_outputs
@@ -83,11 +118,8 @@ class MlflowPages:
                 return run
             client.delete_run(run.info.run_id)
         tags = {name: value, "mlflow.runName": page.title}
-        if page.version:
-            above = registered_version(page.model, page.version)
-            trained = find(client.get_model_version, *above)
-            if trained is not None and trained.run_id:
-                tags[ABOVE] = trained.run_id
+        if page.version and (above := _trained_by(client, page.model, page.version)):
+            tags[ABOVE] = above
         return client.create_run(experiment, start_time=_ms_or_now(page.started), tags=tags)
 
     def _fill(self, client: MlflowClient, own: Run, page: RunPage) -> None:
@@ -120,6 +152,14 @@ class MlflowPages:
             )
         write(client.update_run, run, name=page.title)
         write(client.set_terminated, run, "FINISHED", _ms_or_now(page.ended))
+
+
+def _trained_by(client: MlflowClient, model: str, version: str) -> str:
+    """The id of the run that trained a version; "" if the version was removed."""
+    from pipelines.adapters.registry.mlflow_client import find
+
+    found = find(client.get_model_version, *registered_version(model, version))
+    return "" if found is None else str(found.run_id or "")
 
 
 def _missing(client: MlflowClient, run: Run, page: RunPage) -> Iterator[PagePart]:

@@ -22,12 +22,14 @@ from pipelines.flows.drill.cells import DrillCells, Planter
 from pipelines.flows.drill.context import DrillContext
 from pipelines.flows.drill.event_copies import EventCopies
 from pipelines.flows.drill.fresh import clean_stretches
+from pipelines.flows.fill_report import fill_section
 from pipelines.flows.retrain.contract import envelope_chunks, envelope_suites
 from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.flows.workspace import Workspace
 from pipelines.packaging.version import ModelVersion
 from pipelines.release.ledger import LIVE
 from pipelines.reporting.drill.matrix_section import with_drill
+from pipelines.reporting.retraining.later_sections import LaterSection, drill_section
 from pipelines.training.split import split_plan
 
 LOCK = "drill"
@@ -106,6 +108,8 @@ def drill(request: DrillRequest, collaborators: DrillCollaborators) -> Matrix:
             registry = using.versions.registry
             page = registry.described(request.model, champion.number)
             registry.describe(request.model, champion.number, with_drill(page, found))
+            section, body = LaterSection.DRILL, drill_section(found)
+            fill_section(request.model, champion.number, section, body, using.pages, using.lock)
         return found
 
 

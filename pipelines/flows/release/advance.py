@@ -15,20 +15,20 @@ from pipelines.core.time import refuse_future
 from pipelines.flows.release.apply import apply_action
 from pipelines.flows.release.collaborators import ReleaseCollaborators
 from pipelines.flows.release.evidence import collect_evidence
-from pipelines.flows.release.pages import update_model_pages
+from pipelines.flows.release.pages import update_model_pages, update_reports
 from pipelines.flows.release.report import (
     ReleaseReport,
     live_chart,
     report_of,
+    rollout_has_changed,
     write_newest_step,
 )
 from pipelines.release.ledger import LIVE
 from pipelines.release.reconciliation import reconcile, sync_challenger_alias
 from pipelines.release.rollout.next_action import next_action
 from pipelines.release.rollout.state import ReleaseState
-from pipelines.release.rollout.transition import Stage
 from pipelines.release.verification import verified_entries
-from pipelines.reporting.rollout_page import LatestCheck
+from pipelines.reporting.rollout_page import LatestCheck, rollout_histories
 
 
 def advance(model: str, as_of: datetime, collaborators: ReleaseCollaborators) -> ReleaseReport:
@@ -60,10 +60,12 @@ def advance(model: str, as_of: datetime, collaborators: ReleaseCollaborators) ->
     action, state = apply_action(action, state, as_of, collaborators)
     report = report_of(state, replace(action, summary=f"{repaired}{action.summary}"), as_of)
     owner = _owner(model, collaborators)
-    update_model_pages(model, state.entries, collaborators.registry, owner, _latest_check(report))
-    newer = report.champion if report.stage is Stage.HOLDBACK else report.challenger
-    if newer is not None:
-        collaborators.pages.continue_charts(model, newer, live_chart(report))
+    latest = _latest_check(report)
+    update_model_pages(model, state.entries, collaborators.registry, owner, latest)
+    for rollout in rollout_histories(state.entries)[-1:]:
+        collaborators.pages.continue_charts(model, rollout.version, live_chart(report))
+    if rollout_has_changed(collaborators.report_folder, report):
+        update_reports(state, latest, collaborators)
     write_newest_step(collaborators.report_folder, report)
     return report
 

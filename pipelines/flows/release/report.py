@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from pipelines.core.errors import FormatError
 from pipelines.core.files import write_bytes
 from pipelines.core.findings import Finding
 from pipelines.core.formats import StoredFormat
@@ -105,6 +106,19 @@ def newest_step(folder: Path, model: str) -> ReleaseReport | None:
     """
     path = _newest(folder, model)
     return _FORMAT.from_text(path.read_bytes(), str(path)) if path.is_file() else None
+
+
+def rollout_has_changed(folder: Path, report: ReleaseReport) -> bool:
+    """Whether a step changed the rollout, or another week of it has matured."""
+    try:
+        before = newest_step(folder, report.model)
+    except FormatError:  # of a newer release; it is replaced
+        return True
+    return before is None or _state(before) != _state(report)
+
+
+def _state(report: ReleaseReport) -> tuple[object, ...]:
+    return report.champion, report.challenger, report.stage, report.share, report.weeks
 
 
 def _newest(folder: Path, model: str) -> Path:

@@ -22,7 +22,7 @@ def with_drill(page: str, matrix: Matrix) -> str:
         matrix: the result of the drill.
     """
     before = page.split(f"{_HEADING}\n", maxsplit=1)[0].rstrip()
-    for section in (drill_section(matrix), _summary(matrix)):
+    for section in (drill_section(matrix), drill_summary(matrix)):
         whole = "\n\n".join(filter(None, (before, section)))
         if len(whole) <= LONGEST_DESCRIPTION:
             return whole
@@ -35,10 +35,11 @@ def drill_section(matrix: Matrix) -> str:
         ["<br>".join(markdown_text(part) for part in cell.split("\n")) for cell in line]
         for line in matrix_lines(matrix)
     ]
-    return f"{_summary(matrix)}\n{table(headings(matrix), rows)}\n"
+    return f"{drill_summary(matrix)}\n{table(headings(matrix), rows)}\n"
 
 
-def _summary(matrix: Matrix) -> str:
+def drill_summary(matrix: Matrix) -> str:
+    """What the matrix means, below the heading of the section."""
     intro = (
         f"Known faults, planted in copies of the data as of {matrix.as_of:%Y-%m-%d} on "
         f"{matrix.drilled_at:%Y-%m-%d}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.core.markup import html_text
 from pipelines.release.lineage_comparison.comparison import LineageComparison
-from pipelines.reporting.html_page import html_page
+from pipelines.reporting.html_page import html_page, scrolling
 from pipelines.reporting.lineages.comparison_text import cells, heads, sentences
 
 _OWN_STYLE = "td{vertical-align:top}th,td{text-align:left}"
@@ -34,7 +34,7 @@ def comparison_page(comparison: LineageComparison) -> str:
         (
             f"<h1>{html_text(title)}</h1>",
             *(f"<p>{html_text(text)}</p>" for text in sentences(comparison)),
-            f'<div class="scroll"><table><tr>{head}</tr>\n{rows}</table></div>',
+            scrolling(f"<table><tr>{head}</tr>\n{rows}</table>"),
             f"<p>{_ERRORS}</p>",
             f"<p>{_DIFFERENCES}</p>",
         )

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
-
-from markdown_it import MarkdownIt
+from collections.abc import Mapping, Sequence
 
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.markup import html_text
 from pipelines.reporting.audit_section import audit_section
 from pipelines.reporting.complexity_section import complexity_section
-from pipelines.reporting.html_page import html_page
+from pipelines.reporting.html_page import html_of, html_page, html_table, scrolling
 from pipelines.reporting.importance_section import importance_section
 from pipelines.reporting.markdown import SIGNS, interval_text, number
 from pipelines.reporting.refresh_section import refresh_section
 from pipelines.reporting.retraining import sections
+from pipelines.reporting.retraining.later_sections import LaterSection, empty_section
 from pipelines.reporting.retraining.sections import VersionReview
 
 _OWN_STYLE = """
+table{width:auto}
 h3{font-size:1.05rem;margin:1.6rem 0 .4rem}th,td{text-align:left;vertical-align:top}
 td{white-space:nowrap}td:last-child{white-space:normal;min-width:16rem}svg{min-width:36rem}
 pre{background:#f4f4f4;padding:.6rem;overflow-x:auto}img{max-width:100%}
@@ -27,7 +27,6 @@ summary{cursor:pointer;padding:.4rem 0}
 _SUITES = {"suite": "hand-written", "envelope": "champion's envelope"}
 _WORST_FIRST = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PASS)
 _MOST_ROWS = 200  # of one table of checks
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def report_page(about: VersionReview, plots: Mapping[str, str], age_plot: bytes = b"") -> str:
@@ -40,44 +39,38 @@ def report_page(about: VersionReview, plots: Mapping[str, str], age_plot: bytes 
     """
 
     def plot(name: str) -> str:
-        return f'<div class="scroll">{plots[name]}</div>' if name in plots else ""
+        return scrolling(plots[name]) if name in plots else ""
 
     title = f"{about.spec.name}, as of {about.plan.as_of:%Y-%m-%d}"
     if about.version:
         title += f", version {about.version}"
     parts = (
         f"<h1>{html_text(title)}</h1>",
-        _html(sections.headline(about)),
-        _html(sections.metrics_section(about)),
-        _html(sections.gates_section(about)),
+        empty_section(LaterSection.ROLLOUT),
+        html_of(sections.headline(about)),
+        html_of(sections.metrics_section(about)),
+        html_of(sections.gates_section(about)),
         _problems(about),
         plot("losses"),
         plot("daily"),
-        _html(sections.slices_section(about)),
+        html_of(sections.slices_section(about)),
         plot("slices"),
         plot("calibration"),
         plot("seeds"),
-        _html(refresh_section(about.findings, about.champion)),
+        html_of(refresh_section(about.findings, about.champion)),
         _picture("cost of age, and what refreshes gained", age_plot),
-        _html(audit_section(about.audit, about.findings)),
-        _html(complexity_section(about.findings)),
-        _html(importance_section(*about.importance, about.spec.metric.minimum_effect)),
+        html_of(audit_section(about.audit, about.findings)),
+        html_of(complexity_section(about.findings)),
+        html_of(importance_section(*about.importance, about.spec.metric.minimum_effect)),
         _availability(about),
+        empty_section(LaterSection.DRILL),
         _data_checks(about),
-        _html(sections.origin_section(about)),
-        _html(sections.commands_section(about)),
-        _html(sections.loading_section(about)) if about.version else "",
+        html_of(sections.origin_section(about)),
+        html_of(sections.commands_section(about)),
+        html_of(sections.loading_section(about)) if about.version else "",
     )
     body = "\n".join(part for part in parts if part)
     return html_page(title, _OWN_STYLE, body)
-
-
-def _html(markdown: str) -> str:
-    """A section as HTML; wide tables scroll in a box of their own."""
-    text = str(_MARKDOWN.render(markdown))
-    return text.replace("<table>", '<div class="scroll"><table>').replace(
-        "</table>", "</table></div>"
-    )
 
 
 def _picture(words: str, png: bytes) -> str:
@@ -93,7 +86,7 @@ def _problems(about: VersionReview) -> str:
     if not bad:
         return ""
     rows = [(one.name, *_numbers(one)) for one in _ordered(bad)]
-    return "<h3>What did not pass</h3>" + _table(("check", *_NUMBERS), rows)
+    return "<h3>What did not pass</h3>" + html_table(("check", *_NUMBERS), rows)
 
 
 def _availability(about: VersionReview) -> str:
@@ -151,16 +144,6 @@ def _ordered(findings: list[Finding]) -> list[Finding]:
 def _shown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of checks; only the first ones of many, since the report has to stay small."""
     if len(rows) <= _MOST_ROWS:
-        return _table(heads, rows)
+        return html_table(heads, rows)
     note = f"<p>The first {_MOST_ROWS} of {len(rows)}; all are in the run's file checks.json.</p>"
-    return _table(heads, rows[:_MOST_ROWS]) + note
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def lines() -> Iterator[str]:
-        yield "".join(f"<th>{html_text(head)}</th>" for head in heads)
-        for row in rows:
-            yield "".join(f"<td>{html_text(cell)}</td>" for cell in row)
-
-    inside = "\n".join(f"<tr>{line}</tr>" for line in lines())
-    return f'<div class="scroll"><table>{inside}</table></div>'
+    return html_table(heads, rows[:_MOST_ROWS]) + note

@@ -59,6 +59,7 @@ _BACKFILL_REFRESH_HEADLINES = {
     Outcome.PROMOTE: "would have been refreshed: the same recipe on newer data",
     Outcome.HOLD: "the champion would have been kept",
 }
+_LOOKS_BETTER = "refresh.looks_better"
 _MOST_SLICES, _MOST_CHANGES, _MOST_FINDINGS = 8, 12, 6
 
 
@@ -165,7 +166,8 @@ def metrics_section(about: VersionReview) -> str:
     head = ("metric", baseline, "candidate", "gain", "interval", "wanted", "")
     note = "Gain: above zero the candidate is better. "
     if is_refresh(about.findings):
-        note += "Twins are compared."
+        better = _finding(about, _LOOKS_BETTER)
+        note += sentence(f"Twins are compared: {better.reason}" if better else "Twins are compared")
     elif _finding(about, REPLAY) is not None:
         note += "The replayed weeks decide, and the first metric has to be better here, too."
     else:
@@ -191,7 +193,9 @@ def _metric_row(about: VersionReview, comparison: Comparison) -> tuple[str, ...]
         interval = difference.interval(1 - 2 * about.spec.gates.recent_window.alpha)
     margin = finding.threshold if finding else None
     wanted = "" if margin is None else f"{'worth it from' if first else 'above'} {number(margin)}"
-    if first:
+    if first and finding is None:  # of a refresh, which may be worse where age costs more
+        finding = _finding(about, _LOOKS_BETTER)
+    elif first:
         wanted = "above 0" + (f", {wanted}" if wanted else "")
     return (
         f"**{comparison.metric}**" if first else comparison.metric,

@@ -127,6 +127,16 @@ def test_a_retraining_has_its_run_completed_after_a_kill_with_parts_tables_and_l
     schema = json.loads(run.inputs.dataset_inputs[0].dataset.schema)
     assert [one["name"] for one in schema["mlflow_colspec"]] == ["size", "kind"]
 
+    charts = pages.charts("shown", version.version, "day_gain/")
+    assert charts == {"day_gain/absolute_error": [(MONDAY, 1.0), (MONDAY + DAY, 1.5)]}
+    for _ in range(2):  # repeatable
+        pages.change_file("shown", version.version, "report.html", lambda _: "<html>✔</html>")
+    reports: list[str] = []
+    for number, file in ((version.version, "report.html"), (version.version, "no"), ("99", "no")):
+        pages.change_file("shown", number, file, lambda text: reports.append(text) or text)
+    assert reports == ["<html>✔</html>"]
+    assert pages.charts("shown", "99", "") == {}
+
     registry.describe("shown", version.version, page.text)
     assert link in registry.described("shown", version.version)
     registry.describe_model("shown", "Champion: version 1")

@@ -59,6 +59,20 @@ def test_the_page_begins_with_what_age_costs(reviewed: Callable[..., VersionRevi
     assert "is not shown to be better" in section
 
 
+def test_a_refresh_that_looks_worse_is_not_wanted_to_be_better(
+    reviewed: Callable[..., VersionReview],
+) -> None:
+    about = reviewed(-1.0)
+    worse = "the candidate's twin is worse, but the champion's age alone costs more"
+    looks = make_finding("refresh.looks_better", Verdict.PASS, worse)
+    others = [one for one in about.findings if one.name != "recent_window.primary"]
+    page = version_page(replace(about, findings=(*others, *FINDINGS, looks)))
+    (row,) = [line for line in page.splitlines() if line.startswith("| **absolute_error**")]
+    assert "above 0" not in row
+    assert "✔ pass" in row
+    assert "Twins are compared: the candidate's twin is worse, but" in page
+
+
 def test_the_headline_quotes_the_evidence_of_the_preset(
     reviewed: Callable[..., VersionReview],
 ) -> None:
