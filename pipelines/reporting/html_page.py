@@ -16,7 +16,8 @@ body{max-width:72rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.4rem 0}
 table{border-collapse:collapse;width:100%;font-size:.85rem}
 th,td{padding:.3rem .5rem;border-bottom:1px solid #ddd}
-svg{width:100%;height:auto;margin:.5rem 0}li{margin:.2rem 0}
+figure{margin:1.5rem 0}figcaption{font-weight:600}
+svg{width:100%;min-width:36rem;height:auto}li{margin:.2rem 0}
 .scroll{overflow-x:auto}
 """
 _TABLE = re.compile("<table>.*?</table>", re.DOTALL)

@@ -24,9 +24,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         yield f"| {' | '.join(cell + _GAP for cell in head)} |"
         yield f"|{':---|' * len(head)}"
         for row in rows:
-            yield f"| {' | '.join(cell + _GAP for cell in row)} |"
+            yield f"| {' | '.join(_unbroken(cell) + _GAP for cell in row)} |"
 
     return "\n".join(lines())
+
+
+def _unbroken(cell: str) -> str:
+    """A verdict's sign and its word on one line."""
+    return cell.replace(" ", "&nbsp;") if cell in SIGNS.values() else cell
 
 
 def sentence(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Small plots of an evaluation, each with the finding as its title; as PNG files and as SVG texts.
+"""Small plots of an evaluation, each with the finding as its title, as PNG files and as HTML.
 
 Drawn without pyplot, to avoid global state. The colours are those of Okabe and Ito (2008), which
 people with any common form of colour blindness can distinguish.
@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from pipelines.core.arrays import Floats
 from pipelines.core.markup import html_text
 from pipelines.gates.recent_window.record import Evaluation, SliceDifference
+from pipelines.reporting.html_page import scrolling
 from pipelines.stats.paired import PairedDifference
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Plot(NamedTuple):
         return png(self.title, self.draw, self.height)
 
     def svg(self) -> str:
-        """The plot as an SVG element."""
+        """The plot as an HTML figure."""
         return svg(self.title, self.draw, self.height)
 
 
@@ -235,7 +236,7 @@ def png(title: str, draw: Callable[[Axes], None], height: float = 3.0) -> bytes:
 
 
 def svg(title: str, draw: Callable[[Axes], None], height: float = 3.2) -> str:
-    """A plot as an SVG element; the same figure gives the same text."""
+    """A plot as an HTML figure with its title; the same plot gives the same text."""
     with mpl.rc_context(
         {
             "font.size": 9,
@@ -249,10 +250,8 @@ def svg(title: str, draw: Callable[[Axes], None], height: float = 3.2) -> str:
         canvas = FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         draw(axes)
-        words = textwrap.fill(title, 92)
-        figure.suptitle(words, x=0.01, ha="left", fontsize=10, fontweight="bold")
         file = io.StringIO()
         canvas.print_svg(file, metadata={"Date": None, "Creator": None})
     text = file.getvalue()
-    label = f'<svg role="img" aria-label="{html_text(title)}"'
-    return label + text[text.index("<svg") + len("<svg") :]
+    image = '<svg role="img" aria-label="plot"' + text[text.index("<svg") + len("<svg") :]
+    return f"<figure><figcaption>{html_text(title)}</figcaption>{scrolling(image)}</figure>"

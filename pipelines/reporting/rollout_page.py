@@ -142,22 +142,26 @@ def _headline(history: RolloutHistory, latest: LatestCheck | None) -> str:
 
 
 def _findings(history: RolloutHistory, latest: LatestCheck | None) -> str:
-    """The findings with an interval or a problem, worst first, and the number of other passes."""
+    """What was measured, what did not pass, worst first, and the number of other passes."""
     findings = newest_findings(history, latest)
     if not findings:
         return ""
     shown = [one for one in findings if one.interval is not None or _is_negative(one)]
     shown.sort(key=lambda one: (not one.blocking, _WORST_FIRST.index(one.verdict)))
-    rows = [(markdown_text(one.name), SIGNS[one.verdict], *_numbers(one)) for one in shown]
+    measured = [one for one in shown if one.value is not None]
+    rows = [(markdown_text(one.name), SIGNS[one.verdict], *_numbers(one)) for one in measured]
     others = len(findings) - len(shown)
     note = "Above zero, the challenger is better."
     if others:
         note = f"{others} further check{'' if others == 1 else 's'} passed. {note}"
     reasons = "\n".join(
-        f"- {markdown_code(one.name)}: {sentence(one.reason)}" for one in shown if _is_negative(one)
+        f"- {SIGNS[one.verdict]}, {markdown_code(one.name)}: {sentence(one.reason)}"
+        for one in shown
+        if _is_negative(one)
     )
     head = ("finding", "", "gain or value", "interval", "threshold", "unit")
-    parts = ("### Live traffic", _when(latest), table(head, rows), note, reasons)
+    numbers = table(head, rows) if rows else ""
+    parts = ("### Live traffic", _when(latest), numbers, note, reasons)
     return "\n\n".join(part for part in parts if part)
 
 

@@ -96,7 +96,7 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     assert serves(pharmacy) == ("2", None)
     won = page(pharmacy, "promoted")
     assert won.startswith("✔ Champion: it won its canary\n---")
-    assert "| canary.primary&emsp; | ✔ pass" in won
+    assert "| canary.primary&emsp; | ✔&nbsp;pass" in won
     assert "| promoted&emsp; |" in won
     chain = at(pharmacy, VERDICT).ledger.entries("demand")
     assert not chain_errors(chain)

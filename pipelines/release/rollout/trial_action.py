@@ -167,8 +167,8 @@ def canary_action(
         checks.append(trial.since + canary.stage_duration)
     return NextAction(
         action=ReleaseAction.WAITING,
-        summary=f"{verdict.weeks} of {verdict.planned_weeks} weeks have matured; not passed yet: "
-        + "; ".join(verdict.reasons),
+        summary=f"{verdict.weeks} of {verdict.planned_weeks} weeks have matured; "
+        f"checks that have not passed yet: {len(verdict.reasons)}",
         next_check=min(at for at in checks if at > as_of),
         progress=progress,
     )

@@ -15,7 +15,7 @@ from pipelines.core.run_page import Values
 from pipelines.faults.matrix import Matrix
 from pipelines.reporting.drill.matrix_section import drill_summary
 from pipelines.reporting.drill.matrix_text import headings, matrix_lines
-from pipelines.reporting.html_page import html_of, html_table, scrolling
+from pipelines.reporting.html_page import html_of, html_table
 from pipelines.reporting.rollout_page import (
     LatestCheck,
     RolloutHistory,
@@ -67,8 +67,8 @@ def rollout_section(history: RolloutHistory, latest: LatestCheck | None, charts:
         latest: the newest check; ``None``: the findings of the newest transition.
         charts: estimates and bounds of the harm tests over time, by the name of the finding.
     """
-    plots = (plot.svg() for plot in sequence_plots(newest_findings(history, latest), charts))
-    figures = "".join(map(scrolling, plots))
+    plots = sequence_plots(newest_findings(history, latest), charts)
+    figures = "".join(plot.svg() for plot in plots)
     stages = html_of(f"{rollout_stages(history)}\n\n*Review before live traffic:*")
     return f"{html_of(rollout_summary(history, latest))}{figures}{stages}"
 
@@ -79,8 +79,8 @@ def drill_section(matrix: Matrix) -> str:
 
 
 def sequence_plots(findings: list[Finding], charts: Values) -> Iterator[Plot]:
-    """The confidence sequences of a canary's harm tests: the outcome's first, then others."""
-    shown = [one for one in findings if one.name in charts and f"{one.name}/high" in charts]
+    """The confidence sequences of a canary's harm tests, from the second measurement on."""
+    shown = [one for one in findings if len(charts.get(f"{one.name}/high", ())) > 1]
     for one in shown[:_MOST_PLOTS]:
         yield _sequence(one, charts)
 

@@ -9,7 +9,7 @@ from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.markup import html_text
 from pipelines.reporting.audit_section import audit_section
 from pipelines.reporting.complexity_section import complexity_section
-from pipelines.reporting.html_page import html_of, html_page, html_table, scrolling
+from pipelines.reporting.html_page import html_of, html_page, html_table
 from pipelines.reporting.importance_section import importance_section
 from pipelines.reporting.markdown import SIGNS, interval_text, number
 from pipelines.reporting.refresh_section import refresh_section
@@ -20,7 +20,7 @@ from pipelines.reporting.retraining.sections import VersionReview
 _OWN_STYLE = """
 table{width:auto}
 h3{font-size:1.05rem;margin:1.6rem 0 .4rem}th,td{text-align:left;vertical-align:top}
-td{white-space:nowrap}td:last-child{white-space:normal;min-width:16rem}svg{min-width:36rem}
+td{white-space:nowrap}td:last-child{white-space:normal;min-width:16rem}
 pre{background:#f4f4f4;padding:.6rem;overflow-x:auto}img{max-width:100%}
 summary{cursor:pointer;padding:.4rem 0}
 """
@@ -34,13 +34,9 @@ def report_page(about: VersionReview, plots: Mapping[str, str], age_plot: bytes 
 
     Arguments:
         about: what it shows.
-        plots: SVG elements by the names of ``evaluation_plots``, and ``losses``.
+        plots: HTML figures by the names of ``evaluation_plots``.
         age_plot: PNG file of the cost of age; empty if there is none.
     """
-
-    def plot(name: str) -> str:
-        return scrolling(plots[name]) if name in plots else ""
-
     title = f"{about.spec.name}, as of {about.plan.as_of:%Y-%m-%d}"
     if about.version:
         title += f", version {about.version}"
@@ -51,12 +47,12 @@ def report_page(about: VersionReview, plots: Mapping[str, str], age_plot: bytes 
         html_of(sections.metrics_section(about)),
         html_of(sections.gates_section(about)),
         _problems(about),
-        plot("losses"),
-        plot("daily"),
+        plots.get("losses", ""),
+        plots.get("daily", ""),
         html_of(sections.slices_section(about)),
-        plot("slices"),
-        plot("calibration"),
-        plot("seeds"),
+        plots.get("slices", ""),
+        plots.get("calibration", ""),
+        plots.get("seeds", ""),
         html_of(refresh_section(about.findings, about.champion)),
         _picture("cost of age, and what refreshes gained", age_plot),
         html_of(audit_section(about.audit, about.findings)),

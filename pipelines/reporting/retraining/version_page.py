@@ -15,10 +15,10 @@ def version_page(about: VersionReview) -> str:
         sections.links_section(about),
         sections.metrics_section(about),
         sections.gates_section(about),
+        sections.commands_section(about),  # before what a long page may lack
         refresh_section(about.findings, about.champion),
         audit_section(about.audit, about.findings),
         sections.origin_section(about),
-        sections.commands_section(about),
         sections.loading_section(about),
         sections.pictures_section(about),
     )

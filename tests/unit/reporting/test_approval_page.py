@@ -111,7 +111,13 @@ def test_the_page_has_the_evidence_and_what_decided(ledger: SqlLedger) -> None:
     assert "has changed" not in requested.page
     rows = [line for line in requested.page.splitlines() if line.startswith("|")]
     [harm] = [row for row in rows if "slice region north" in row]
-    for answers in ("✔ pass", "+1.25", "+0.5 to ∞ (95%)", "0.25", "A smaller error &#124; by far."):
+    for answers in (
+        "✔&nbsp;pass",
+        "+1.25",
+        "+0.5 to ∞ (95%)",
+        "0.25",
+        "A smaller error &#124; by far.",
+    ):
         assert answers in harm, answers
     assert any("primary" in row for row in rows)
     assert any("gate contract" in row and "2 checks" in row for row in rows)
