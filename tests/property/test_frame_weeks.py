@@ -48,8 +48,8 @@ def weeks_of_events(draw: st.DrawFn) -> list[Row]:
     return rows
 
 
-def store(folder: Path, streams: dict[str, list[Row]]) -> FileEvents:
-    """The events as files, each in the folder of the day on which it became known."""
+def reader(cache: Path, store: Path, streams: dict[str, list[Row]]) -> EventReader:
+    """Opens the events, written to a store in the folder of the day they became known on."""
     for name, rows in streams.items():
         days: dict[str, list[Row]] = {"2000-01-01": []}
         for row in rows:
@@ -62,13 +62,14 @@ def store(folder: Path, streams: dict[str, list[Row]]) -> FileEvents:
                 else column
                 for column in table.columns
             ]
-            path = folder / name / f"dt={day}" / "a.parquet"
+            path = store / name / f"dt={day}" / "a.parquet"
             path.parent.mkdir(parents=True)
             names = {"event_time": "at", "known_time": "seen"}
             pq.write_table(
                 pa.table(zoned, [names.get(one, one) for one in table.column_names]), path
             )
-    return FileEvents(LocalStore(folder))
+    source = FileEvents(LocalStore(store))
+    return EventReader(lambda _: dict.fromkeys(streams, source), cache)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind)))
@@ -89,8 +90,7 @@ def test_kept_weeks_give_the_frame_that_is_computed_at_once(
         folder = Path(temporary)
         for number in range(2):
             as_of = START + timedelta(days=data.draw(st.integers(40, 56)), hours=7)
-            source = store(folder / f"store{number}", streams)
-            opened = EventReader(lambda _, source=source: dict.fromkeys(streams, source), folder)
+            opened = reader(folder, folder / f"store{number}", streams)
             snapshot = opened.snapshot(spec.streams, as_of)
             with opened.tables(snapshot, spec.streams) as tables:
                 path = folder / "frame.parquet"

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pipelines.core.time import Window
-from pipelines.flows.backtest.envelopes import AT_ONCE, ChampionEnvelopes, CheckedEvents
+from pipelines.flows.backtest.contract import AT_ONCE
+from pipelines.flows.backtest.envelopes import ChampionEnvelopes, CheckedEvents
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Exclusion
 from tests.support.pharmacy import declaration
