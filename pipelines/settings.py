@@ -101,13 +101,6 @@ class Settings(BaseSettings):
         """The names of the files in the folder of declarations, in alphabetical order."""
         return tuple(sorted(path.stem for path in self.models.glob("*.yaml")))
 
-    def apart(self, model: str) -> Settings:
-        """Settings of one model in a home of its own inside this one, embedded throughout."""
-        home = self.home.resolve() / "live" / model
-        own = {"home": home, "models": home / "models", "expectations": home / "expectations"}
-        empty = dict.fromkeys(("store", "mlflow_uri", "mlflow_ui", "ledger_url", "online_url"), "")
-        return self.model_copy(update={**own, **empty, "serve_models": model})
-
     @property
     def tokens(self) -> tuple[str, ...]:
         """The bearer tokens of the service; none: callers need no token."""

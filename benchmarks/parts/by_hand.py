@@ -28,7 +28,6 @@ PAIR = ["pharmacy", "medicine"]
 CATEGORIES = ["pharmacy", "medicine"]
 NUMBERS = [
     "weekday",
-    "day_of_year",
     "sold_7d",
     "sold_28d",
     "medicine_sold_7d",
@@ -98,7 +97,6 @@ def features(frames: Mapping[str, pd.DataFrame], first: datetime, as_of: datetim
         tolerance=7 * DAY,
     ).drop(columns="known_time")
     points["weekday"] = points["decision_time"].dt.weekday
-    points["day_of_year"] = points["decision_time"].dt.dayofyear
     ahead = points[[*PAIR, "decision_time"]].assign(decision_time=points["decision_time"] + 7 * DAY)
     label = _rolling(ahead, sales, PAIR, [7])[7]
     matured = points["decision_time"] + 11 * DAY <= end

@@ -123,13 +123,7 @@ class World:
 
         Computed from the last delivery and the sales since.
         """
-        shelf = np.empty_like(self._base)
-        for weekday in range(5):
-            rows = self.population.delivery_weekday == weekday
-            delivery = day - (day.weekday() - weekday) % 7 * _DAY
-            sold = sum(self._sold(delivery + k * _DAY) for k in range((day - delivery).days + 1))
-            shelf[rows] = (self._order_level(delivery) - sold)[rows]
-        return np.maximum(shelf, 0)
+        return self._stock_after(day)
 
     def record_day(
         self, day: date, cells: Integers, packs: Integers, *, shelf: Floats, delivered: Floats
@@ -163,6 +157,15 @@ class World:
         order = rng.permutation(len(cells))
         return cells[order], packs[order]
 
+    def _stock_after(self, day: date) -> Floats:
+        shelf = np.empty_like(self._base)
+        for weekday in range(5):
+            rows = self.population.delivery_weekday == weekday
+            delivery = day - (day.weekday() - weekday) % 7 * _DAY
+            sold = sum(self._sold(delivery + k * _DAY) for k in range((day - delivery).days + 1))
+            shelf[rows] = (self._order_level(delivery) - sold)[rows]
+        return np.maximum(shelf, 0)
+
     def _sold(self, day: date) -> Floats:
         """Packs sold on a day, (P, M); nothing before the world began."""
         if day < self.start:
@@ -190,9 +193,9 @@ class World:
         delivered = np.zeros_like(self._base)
         rows = self.population.delivery_weekday == day.weekday()
         if rows.any():
-            missing = self._order_level(day) - self.stock_after(day - _DAY)
+            missing = self._order_level(day) - self._stock_after(day - _DAY)
             delivered[rows] = np.maximum(missing, 0)[rows]
-        return self._tables(day, *self._sales(day), self.stock_after(day), delivered)
+        return self._tables(day, *self._sales(day), self._stock_after(day), delivered)
 
     def _tables(
         self, day: date, cells: Integers, packs: Integers, shelf: Floats, delivered: Floats

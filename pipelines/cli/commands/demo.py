@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
-from pipelines.cli.commands.demo_live import show_live_scenarios, show_moves
+from pipelines.cli.commands.demo_live import show_live_scenarios, show_moves, show_waiting
 from pipelines.cli.commands.retrain import show_decision, show_step
 from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json
 from pipelines.cli.output import answer, console, spinner
-from pipelines.core.addresses import sqlite_url
 from pipelines.core.errors import GauntletError
-from pipelines.core.time import FixedClock, instant_text
+from pipelines.core.time import FixedClock, Window, instant_text
 from pipelines.flows.retrain.request import Request
 from pipelines.settings import Settings
-from pipelines.wiring import connect, open_store
+from pipelines.wiring import SystemClock, connect, open_store
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pipelines.flows.features.materialize import MaterializeReport
     from pipelines.flows.retrain.steps import Retraining
     from pipelines.simulation.demo.retrain_demo import DemoRun
@@ -47,27 +48,34 @@ def add_to(app: typer.Typer) -> None:
 def demo(as_json: Json = False) -> None:
     """Simulate pharmacies: six weekly retrainings, then two challengers on live traffic.
 
-    Uses files and SQLite in the home folder, and runs the service in this process. A second run
-    finds the results of the first. Exit code 1 when a decision differs from the expected one. The
+    The story ends on the newest Monday, and the events go on until today. Uses files and SQLite in
+    the home folder, and runs the service in this process. A second run finds the results of the
+    first and adds the days since. Exit code 1 when a decision differs from the expected one. The
     canary arms are drawn anew, so a canary may rarely be inconclusive; the output says so.
     """
+    from pipelines.simulation.demo.calendar import demo_calendar
     from pipelines.simulation.demo.retrain_demo import RETRAIN_DEMO
-    from pipelines.simulation.writing import write_world
+    from pipelines.simulation.writing import write_days, write_world
 
-    settings = _embedded()
+    settings, now = _embedded(), SystemClock().now()
     began = perf_counter()
-    story = RETRAIN_DEMO
+    calendar = demo_calendar(settings.home, now)
+    story = RETRAIN_DEMO.moved(calendar.weeks_from(RETRAIN_DEMO.ends))
     with spinner("writing the events of ten months"):
-        rows = write_world(story.world(), open_store(settings.store_address), story.window)
+        world, store = story.world(), open_store(settings.store_address)
+        rows = write_world(world, store, Window(story.begins, story.ends))
+        write_days(world, store, Window(story.ends, now))
     if not as_json:
         listed = ", ".join(f"{count:,} of {stream}" for stream, count in rows.items())
-        console.print(f"A pharmacy chain from {story.window.start:%d %B %Y}: events {listed}.")
+        console.print(f"A pharmacy chain from {story.begins:%d %B %Y}: events {listed}.")
         console.print(f"[dim]{_NO_TRAFFIC}[/]\n")
     results = []
     for number, run in enumerate(story.runs, 1):
         done = _retrain(settings, run, number, quiet=as_json)
         results.append((run, done, _became(done)))
-    lived = show_live_scenarios(settings, len(results) + 1, quiet=as_json)
+    lived = show_live_scenarios(settings, calendar, now, len(results) + 1, quiet=as_json)
+    with spinner("filling the online store as of now"):
+        _fill(settings, now, [MODEL, *(one.scenario.model for one in lived)])
     wrong = [run.title for run, _, became in results if became != run.expected]
     other = [one.scenario.title for one in lived if one.outcome != one.scenario.expected]
     if as_json:
@@ -78,19 +86,12 @@ def demo(as_json: Json = False) -> None:
         _summary(results)
         console.rule("[bold]Live traffic, move by move[/]")
         show_moves(lived)
+        show_waiting(connect(settings))
         console.print(f"\n{perf_counter() - began:.0f} seconds. What to look at now:")
-        console.print("  gauntlet ledger demand      every decision and why")
-        home = settings.home / "live" / lived[0].scenario.model
-        console.print(
-            f"  GAUNTLET_HOME={rich_text(str(home))} gauntlet ledger {lived[0].scenario.model}",
-            soft_wrap=True,
-        )
-        console.print("                              the same of a challenger on live traffic")
-        pages = f"mlflow ui --backend-store-uri '{sqlite_url(home / 'mlflow.db')}'"
-        console.print(f"  {rich_text(pages)}", soft_wrap=True)
-        console.print("                              its page, with what live traffic said")
-        console.print("  gauntlet explain demand     the last one, judged again from its findings")
-        console.print("  make up                     MLflow and Airflow, with these versions")
+        console.print("  gauntlet status               every model, and what waits for you")
+        console.print("  gauntlet ledger replenishment every decision of a model, and why")
+        console.print("  gauntlet explain demand       the last one, judged again")
+        console.print("  make up                       MLflow and Airflow, with these models")
     if wrong:
         raise GauntletError(
             "the demonstration ended with an unexpected decision",
@@ -100,7 +101,11 @@ def demo(as_json: Json = False) -> None:
 
 
 def _embedded() -> Settings:
-    """The settings, which must be the embedded default: no real store or registry is written to."""
+    """The settings, which must be the embedded default: no real store or registry is written to.
+
+    Raises:
+        GauntletError: a setting names a store or a server, or the home has other decisions.
+    """
     settings = Settings()
     given = [
         f"GAUNTLET_{name.upper()}"
@@ -113,14 +118,23 @@ def _embedded() -> Settings:
             got=f"{', '.join(given)} is set",
             hint=f"unset it: env {' '.join(f'-u {name}' for name in given)} gauntlet demo",
         )
+    from pipelines.simulation.demo.calendar import has_demo
+
+    if not has_demo(settings.home) and connect(settings).ledger.lineages(MODEL):
+        raise GauntletError(
+            f"the home has decisions about {MODEL} that are not of this demonstration",
+            where=str(settings.home),
+            hint="run it in another home: GAUNTLET_HOME=.gauntlet-demo gauntlet demo",
+        )
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return settings
 
 
 def _retrain(settings: Settings, run: DemoRun, number: int, *, quiet: bool) -> Retraining:
     from pipelines.flows.features.materialize import materialize
+    from pipelines.flows.mark_broken import MarkCollaborators, mark_broken
     from pipelines.flows.retrain.steps import retrain
-    from pipelines.simulation.demo.retrain_demo import demo_declaration
+    from pipelines.simulation.demo.retrain_demo import MARKED_AFTER, demo_declaration
 
     if not quiet:
         console.rule(f"[bold]{number}. Monday {run.as_of:%d %B %Y}: {run.title}[/]")
@@ -134,11 +148,26 @@ def _retrain(settings: Settings, run: DemoRun, number: int, *, quiet: bool) -> R
             _show_filled(filled)
         request = Request(model=MODEL, as_of=run.as_of, reason=run.title)
         done = retrain(request, connections.retraining, (lambda _: None) if quiet else show_step)
+        if run.broken is not None:
+            later = connect(settings, clock=FixedClock(run.as_of + MARKED_AFTER))
+            using = MarkCollaborators(later.load_spec, later.ledger, later.lock, later.clock)
+            mark_broken(MODEL, run.broken, run.title, using)
     if not quiet:
         console.print()
         show_decision(done, everything=False)
+        if run.broken is not None:
+            console.print(f"  marked  {rich_text(run.broken.text)}", soft_wrap=True)
         console.print()
     return done
+
+
+def _fill(settings: Settings, now: datetime, models: list[str]) -> None:
+    """Fill the online store, so that the next run finds the features of today."""
+    from pipelines.flows.features.materialize import materialize
+
+    connections = connect(settings, clock=FixedClock(now))
+    for model in models:
+        materialize(model, now, connections.materialization)
 
 
 def _show_filled(filled: MaterializeReport) -> None:

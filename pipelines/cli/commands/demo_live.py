@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,33 +15,51 @@ from pipelines.settings import Settings
 from pipelines.wiring import connect, service_here
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from datetime import datetime
 
+    from pipelines.connections import Connections
     from pipelines.flows.release.report import ReleaseReport
     from pipelines.flows.retrain.steps import Retraining
     from pipelines.release.ledger import Entry
+    from pipelines.simulation.demo.calendar import DemoCalendar
     from pipelines.simulation.demo.rollout_demo import ScenarioResult
     from pipelines.simulation.demo.scenarios import RolloutScenario
 
-ENDED = "finished"  # a file in the home of a scenario that has run to its end
 _COLOURS = {"promoted": "green", "rolled_back": "red", "ended": "red"}
 _SHOWN = ("canary.harm.", "canary.primary", "canary.guardrail.", "canary.corrected_gain")
 
 
-def show_live_scenarios(settings: Settings, first: int, *, quiet: bool) -> list[ScenarioResult]:
+def show_live_scenarios(
+    settings: Settings, calendar: DemoCalendar, now: datetime, first: int, *, quiet: bool
+) -> list[ScenarioResult]:
     """One challenger that is promoted by its canary, and one that is rolled back.
 
     Arguments:
-        settings: of the demonstration; each scenario has its own home under ``<home>/live``.
+        settings: of the demonstration.
+        calendar: when the demonstration takes place.
+        now: events are written until here.
         first: number of the first scenario.
         quiet: print nothing.
     """
     from pipelines.simulation.demo.scenarios import BETTER_FORECAST, MEDIAN_FORECAST
 
-    return [
-        _live(settings, story, first + number, quiet=quiet)
-        for number, story in enumerate((BETTER_FORECAST, MEDIAN_FORECAST))
+    stories = [
+        one.moved(calendar.weeks_from(one.ends)) for one in (BETTER_FORECAST, MEDIAN_FORECAST)
     ]
+    return [
+        _live(settings, story, now, first + number, quiet=quiet)
+        for number, story in enumerate(stories)
+    ]
+
+
+def show_waiting(connections: Connections) -> None:
+    """Print what waits for a person."""
+    from pipelines.flows.status import overview
+
+    for model in overview(None, connections.overview).models:
+        for task in model.pending:
+            console.print(f"\n[yellow]{model.model}[/]: {rich_text(task.what)}")
+            console.print(f"  {rich_text(task.next_step)}", soft_wrap=True)
 
 
 def show_moves(results: list[ScenarioResult]) -> None:
@@ -75,17 +93,24 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _live(
-    settings: Settings, story: RolloutScenario, number: int, *, quiet: bool
+    settings: Settings, story: RolloutScenario, now: datetime, number: int, *, quiet: bool
 ) -> ScenarioResult:
     from pipelines.flows.release.report import ReleaseReport
-    from pipelines.simulation.demo.rollout_demo import Declarations, run_scenario
+    from pipelines.simulation.demo.rollout_demo import (
+        Declarations,
+        run_after_rollout,
+        run_scenario,
+    )
     from pipelines.simulation.people.forecast_clients import SettableClock, http_clients
 
-    known, clock = settings.apart(story.model), SettableClock(story.champion.trained_at)
+    known = settings.model_copy(update={"serve_models": story.model})
+    clock = SettableClock(story.champion.trained_at)
     declarations = Declarations(
-        known.home, settings.models / "demand.yaml", settings.expectations / "demand.json"
+        settings.models,
+        settings.expectations,
+        settings.models / "demand.yaml",
+        settings.expectations / "demand.json",
     )
-    _clear_what_was_cut_off(known.home)
     if not quiet:
         console.rule(f"[bold]{number}. Live traffic: {story.title}[/]")
         console.print(f"[dim]{rich_text(story.planted)}[/]\n")
@@ -109,7 +134,6 @@ def _live(
         connections = connect(known, clock=clock, progress=progress)
         clients = http_clients(partial(service_here, known, clock))
         result = run_scenario(story, declarations, connections.simulation, clock, clients, show)
-    (known.home / ENDED).touch()
     if not quiet and result.outcome != story.expected:
         meant = story.expected.replace("_", " ")
         console.print(f"  [yellow]meant to be {meant}: this draw of the arms showed too little[/]")
@@ -118,13 +142,13 @@ def _live(
     elif not quiet:
         sold = f"{result.sold_share:.0%} of what customers asked for was on the shelf"
         console.print(f"\n  [dim]{sold}[/]\n")
-    return result
-
-
-def _clear_what_was_cut_off(home: Path) -> None:
-    """Remove a scenario that was killed: it cannot go on, because stock levels are not stored."""
-    if home.exists() and not (home / ENDED).exists():
-        shutil.rmtree(home)
+    if not result.finished:
+        return result
+    with spinner("writing what happened since"):
+        after = run_after_rollout(story, declarations, connections.simulation, clock, now, show)
+    if not quiet:
+        console.print()
+    return replace(result, chain=after.chain)
 
 
 def _show_retraining(done: Retraining) -> None:

@@ -1,4 +1,4 @@
-"""Runs a rollout scenario, from the champion's training to the end of the challenger's rollout.
+"""Runs a rollout scenario: the champion's training, the challenger's rollout, and what waits then.
 
 Only the customers are simulated. Both versions pass every offline gate, forecasts come from the
 HTTP service or from a nightly batch, and the release judges the prediction log and the sales.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import yaml
 
+from pipelines.core.errors import GauntletError
+from pipelines.core.files import write_bytes
 from pipelines.core.findings import Verdict
+from pipelines.core.formats import StoredFormat
 from pipelines.core.time import Window
 from pipelines.flows.features.materialize import materialize
 from pipelines.flows.release.report import ReleaseReport
@@ -25,47 +28,54 @@ from pipelines.release.rollout.actions import ReleaseAction
 from pipelines.release.rollout.outcome import rollout_outcome
 from pipelines.release.rollout.transition import Stage
 from pipelines.simulation.collaborators import SimulationCollaborators
+from pipelines.simulation.demo.calendar import FOLDER
 from pipelines.simulation.demo.scenarios import RolloutScenario, VersionRecipe
 from pipelines.simulation.people.closed_loop import ClosedLoop
 from pipelines.simulation.people.forecast_clients import OpenForecastClient, SettableClock
-from pipelines.simulation.people.inventory import Inventory
-from pipelines.simulation.writing import write_world
+from pipelines.simulation.people.inventory import Inventory, Shelves
+from pipelines.simulation.writing import write_days, write_world
 
 OnReport = Callable[[Retraining | ReleaseReport], None]
 HARM = "canary.harm."
+_HEADER = "# Written by `gauntlet demo`, and yours to change or remove.\n"
+_SHELVES = StoredFormat("the shelves of a simulated chain", Shelves)
 
 
 @dataclass(frozen=True)
 class Declarations:
-    """The folder in which a scenario's model is declared.
+    """The folders in which a scenario's model is declared.
 
     Arguments:
-        folder: folder in which ``models/`` and ``expectations/`` are written.
+        models: folder of declarations.
+        expectations: folder of suites.
         demand: content of ``models/demand.yaml``.
         suite: content of ``expectations/demand.json``.
     """
 
-    folder: Path
+    models: Path
+    expectations: Path
     demand: Path
     suite: Path
 
-    @property
-    def models(self) -> Path:
-        """Folder of declarations."""
-        return self.folder / "models"
-
-    @property
-    def expectations(self) -> Path:
-        """Folder of suites."""
-        return self.folder / "expectations"
-
     def declare(self, scenario: RolloutScenario, recipe: VersionRecipe) -> None:
-        """Write the declaration and suite of a version before it is trained."""
+        """Write the declaration and suite of a version before it is trained.
+
+        Raises:
+            GauntletError: a declaration of that name was not written by the demonstration.
+        """
+        path = self.models / f"{scenario.model}.yaml"
+        if path.exists() and not path.read_text("utf-8").startswith(_HEADER):
+            raise GauntletError(
+                "a model of your own has the name of one of the demonstration",
+                where=str(path),
+                wanted=f"no such file, or one that begins with {_HEADER.strip()}",
+                hint="rename your model",
+            )
         self.models.mkdir(parents=True, exist_ok=True)
         self.expectations.mkdir(parents=True, exist_ok=True)
         declared = scenario.declaration(yaml.safe_load(self.demand.read_text("utf-8")), recipe)
         text = yaml.safe_dump(declared, sort_keys=False, allow_unicode=True)
-        (self.models / f"{scenario.model}.yaml").write_text(text, "utf-8")
+        path.write_text(_HEADER + text, "utf-8")
         (self.expectations / f"{scenario.model}.json").write_bytes(self.suite.read_bytes())
 
 
@@ -93,7 +103,7 @@ class ScenarioResult:
     @property
     def finished(self) -> bool:
         """Whether the trial has ended."""
-        move = self.last.transition
+        move = self.last.transition if self.chain else None
         return move is not None and move.stage in (Stage.PROMOTED, Stage.ENDED)
 
     @property
@@ -124,7 +134,9 @@ def run_scenario(
     open_client: OpenForecastClient,
     on_report: OnReport = lambda _: None,
 ) -> ScenarioResult:
-    """Run a scenario to its end; if it ran before, only return its result.
+    """Run a scenario until its rollout has ended; if it ran before, only return its result.
+
+    A run that was killed goes on from its last day.
 
     Arguments:
         scenario: scenario to run.
@@ -137,12 +149,13 @@ def run_scenario(
     Raises:
         GauntletError: as the flows do, and when a service does not answer.
     """
-    before = collaborators.ledger.entries(scenario.model)
-    if before:
-        return ScenarioResult(scenario, before)
-    trained = train_versions(scenario, declarations, collaborators, clock, on_report)
-    if trained.outcome != Outcome.START_ROLLOUT:
-        return trained
+    before = ScenarioResult(scenario, collaborators.ledger.entries(scenario.model))
+    if before.finished:
+        return before
+    if not any(entry.outcome == Outcome.START_ROLLOUT for entry in before.chain):
+        trained = train_versions(scenario, declarations, collaborators, clock, on_report)
+        if trained.outcome != Outcome.START_ROLLOUT:
+            return trained
     return run_live_days(scenario, collaborators, clock, open_client, on_report)
 
 
@@ -165,18 +178,13 @@ def train_versions(
     declarations.declare(scenario, scenario.champion)
     collaborators.progress("writing what happened before")
     store = collaborators.open_store(collaborators.load_spec(model))
-    span = Window(scenario.chain.scale.start, scenario.challenger.trained_at)
-    write_world(scenario.world(), store, span)
+    span = Window(scenario.begins, scenario.challenger.trained_at)
+    write_world(scenario.world(), store, span, folder=model)
     for recipe, reason, wanted in (
         (scenario.champion, "the first version", Outcome.FIRST_VERSION),
         (scenario.challenger, scenario.title, Outcome.START_ROLLOUT),
     ):
-        clock.move(recipe.trained_at)
-        declarations.declare(scenario, recipe)
-        materialize(model, recipe.trained_at, collaborators.materialization)
-        request = Request(model=model, as_of=recipe.trained_at, reason=reason)
-        on_report(retrain(request, collaborators.retraining))
-        result = ScenarioResult(scenario, collaborators.ledger.entries(model))
+        result = _train(scenario, recipe, reason, declarations, collaborators, clock, on_report)
         if result.outcome != wanted:
             break
     return result
@@ -189,7 +197,7 @@ def run_live_days(
     open_client: OpenForecastClient,
     on_report: OnReport = lambda _: None,
 ) -> ScenarioResult:
-    """Run the live traffic of trained versions until the rollout ends.
+    """Run the live traffic of trained versions until the rollout ends, from the last kept day on.
 
     Raises:
         GauntletError: as the flows do, and when a service does not answer.
@@ -199,8 +207,16 @@ def run_live_days(
     clock.move(scenario.challenger.trained_at)
     first = scenario.challenger.trained_at.date()
     inventory = Inventory(world, first, scenario.chain.order_factor)
+    path = _shelves(scenario, collaborators)
+    if path.exists():
+        inventory.go_on(_SHELVES.from_text(path.read_bytes(), str(path)))
+
+    def keep() -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, _SHELVES.to_text(inventory.shelves()).encode())
+
     with open_client(world, model, collaborators, clock) as client:
-        loop = ClosedLoop(model, inventory, client, collaborators, clock, first)
+        loop = ClosedLoop(model, inventory, client, collaborators, clock, keep)
         for report in loop.days(first + timedelta(days=scenario.days)):
             steps.append(report)
             on_report(report)
@@ -208,3 +224,58 @@ def run_live_days(
                 break
     share = float(inventory.sold.sum() / inventory.demanded.sum())
     return ScenarioResult(scenario, collaborators.ledger.entries(model), tuple(steps), share)
+
+
+def run_after_rollout(
+    scenario: RolloutScenario,
+    declarations: Declarations,
+    collaborators: SimulationCollaborators,
+    clock: SettableClock,
+    now: datetime,
+    on_report: OnReport = lambda _: None,
+) -> ScenarioResult:
+    """Write the days since the rollout ended, and train the version that waits for an approval.
+
+    Pharmacies order without forecasts on these days. A later run adds the days since.
+
+    Arguments:
+        now: the last whole day before it is the last that is written.
+
+    Raises:
+        GauntletError: as the flows do.
+    """
+    model = scenario.model
+    path = _shelves(scenario, collaborators)
+    ended = _SHELVES.from_text(path.read_bytes(), str(path)).next_day
+    store = collaborators.open_store(collaborators.load_spec(model))
+    days = Window(datetime.combine(ended, time(), UTC), now)
+    write_days(scenario.world(), store, days, folder=model)
+    result = ScenarioResult(scenario, collaborators.ledger.entries(model))
+    waiting = scenario.waiting
+    if waiting is None or any(entry.as_of == waiting.trained_at for entry in result.chain):
+        return result
+    why = "the next challenger, after a rollback"
+    return _train(scenario, waiting, why, declarations, collaborators, clock, on_report)
+
+
+def _train(
+    scenario: RolloutScenario,
+    recipe: VersionRecipe,
+    reason: str,
+    declarations: Declarations,
+    collaborators: SimulationCollaborators,
+    clock: SettableClock,
+    on_report: OnReport,
+) -> ScenarioResult:
+    """Declare and train a version."""
+    clock.move(recipe.trained_at)
+    declarations.declare(scenario, recipe)
+    materialize(scenario.model, recipe.trained_at, collaborators.materialization)
+    request = Request(model=scenario.model, as_of=recipe.trained_at, reason=reason)
+    on_report(retrain(request, collaborators.retraining))
+    return ScenarioResult(scenario, collaborators.ledger.entries(scenario.model))
+
+
+def _shelves(scenario: RolloutScenario, collaborators: SimulationCollaborators) -> Path:
+    """The file that keeps the inventory after each live day."""
+    return collaborators.home / FOLDER / f"{scenario.model}.json"

@@ -8,18 +8,19 @@ the pairs in each arm.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import parse_instant
+from pipelines.core.weeks import WEEK, monday_from
 from pipelines.simulation.changes import BulkOrders
+from pipelines.simulation.moved_world import MovedWorld
 from pipelines.simulation.scale import Scale
 from pipelines.simulation.world import World
 from pipelines.spec.rollout import Canary, LiveGuardrail, LiveOutcome, Segments
 
-_WEEK = timedelta(weeks=1)
 SUMMER = parse_instant("2025-07-07")  # no season until November
 MAY = parse_instant("2025-05-19")
 _ESTIMATOR = "sklearn.ensemble.HistGradientBoostingRegressor"
@@ -42,6 +43,8 @@ class VersionRecipe(Record):
     sold_days: tuple[int, ...] = Field(description="windows of packs sold, in days: its features")
     loss: str = MEAN
     keys: tuple[str, ...] = Field(default=("medicine",), description="keys used as features")
+    recent_days: int = Field(default=14, description="length of the recent window")
+    review: Literal["none", "required"] = "none"
 
 
 class RolloutScenario(Record):
@@ -56,10 +59,40 @@ class RolloutScenario(Record):
     canary: Canary
     expected: Literal["promoted", "rolled_back", "inconclusive"]
     days: int = Field(default=42, description="live days, at most")
+    waiting: VersionRecipe | None = Field(
+        default=None, description="trained at the end, and waits for an approval"
+    )
+    weeks_later: int = Field(default=0, description="weeks by which the scenario was moved")
+
+    @property
+    def begins(self) -> datetime:
+        """When the events of its chain begin."""
+        return self.chain.scale.start + self.weeks_later * WEEK
+
+    @property
+    def ends(self) -> datetime:
+        """The first Monday on which live traffic has ended in any case."""
+        return monday_from(self.challenger.trained_at + timedelta(days=self.days))
+
+    def moved(self, weeks: int) -> Self:
+        """The same scenario some weeks later."""
+
+        def recipe(of: VersionRecipe) -> VersionRecipe:
+            return of.model_copy(update={"trained_at": of.trained_at + weeks * WEEK})
+
+        return self.model_copy(
+            update={
+                "champion": recipe(self.champion),
+                "challenger": recipe(self.challenger),
+                "waiting": self.waiting and recipe(self.waiting),
+                "weeks_later": self.weeks_later + weeks,
+            }
+        )
 
     def world(self) -> World:
         """The world that the scenario runs in."""
-        return World(self.chain.scale, self.chain.seed, self.chain.changes)
+        chain = self.chain
+        return MovedWorld(chain.scale, chain.seed, chain.changes, weeks=self.weeks_later)
 
     def declaration(self, demand: dict[str, Any], recipe: VersionRecipe) -> dict[str, Any]:
         """The declaration of the model for one of its versions.
@@ -72,13 +105,17 @@ class RolloutScenario(Record):
         return demand | {
             "name": self.model,
             "description": f"{demand['description']} {self.title}.",
+            "streams": {
+                name: stream | {"source": {"kind": "files", "path": f"{self.model}/{name}"}}
+                for name, stream in demand["streams"].items()
+            },
             "points": demand["points"] | {"active_for": "28d"},
             "features": [
                 *({"kind": "attribute", "name": key} for key in recipe.keys),
                 *(_sold(days) for days in recipe.sold_days),
             ],
             "serving": {"every": "1h", "delay": "15m"},
-            "split": {"train": "28d", "recent": "14d"},
+            "split": {"train": "28d", "recent": f"{recipe.recent_days}d"},
             "estimator": {"path": _ESTIMATOR, "parameters": parameters | {"loss": recipe.loss}},
             "seeds": [11, 12],
             "metric": {"name": "absolute_error", "minimum_effect": 0.3},
@@ -86,8 +123,8 @@ class RolloutScenario(Record):
             "slices": [],
             "gates": {"budget": {"alpha_year": 0.2, "tries": 4}, "audit": {"refits": 3}},
             "rollout": self._rollout(),
-            "schedule": None,
             "board": None,
+            "review": recipe.review,
         }
 
     def _rollout(self) -> dict[str, Any]:
@@ -163,13 +200,15 @@ def _sold(days: int) -> dict[str, Any]:
 
 
 BETTER_FORECAST = RolloutScenario(
-    model="orders",
+    model="replenishment",
     title="Four weeks of sales instead of a day's",
     planted="The champion forecasts a week from the sales of one day, the challenger from those of "
     "one and of four weeks. Pharmacies order what is forecast.",
-    chain=SimulatedChain(scale=chain_scale("orders", medicines=10, prescriptions_per_day=1200)),
-    champion=VersionRecipe(trained_at=SUMMER + 9 * _WEEK, sold_days=(1,)),
-    challenger=VersionRecipe(trained_at=SUMMER + 9 * _WEEK, sold_days=(7, 28)),
+    chain=SimulatedChain(
+        scale=chain_scale("replenishment", medicines=10, prescriptions_per_day=1200)
+    ),
+    champion=VersionRecipe(trained_at=SUMMER + 9 * WEEK, sold_days=(1,)),
+    challenger=VersionRecipe(trained_at=SUMMER + 9 * WEEK, sold_days=(7, 28)),
     canary=canary(error_outcome(3.0), (packs_guardrail(0.5),)),
     expected="promoted",
 )
@@ -181,11 +220,19 @@ MEDIAN_FORECAST = RolloutScenario(
     "smaller, and pharmacies that order by it run out of stock.",
     chain=SimulatedChain(
         scale=chain_scale("care homes", MAY, medicines=10, prescriptions_per_day=800),
-        changes=(BulkOrders(start=MAY + 12 * _WEEK),),
+        changes=(BulkOrders(start=MAY + 12 * WEEK),),
         order_factor=1.5,
     ),
-    champion=VersionRecipe(trained_at=MAY + 13 * _WEEK, sold_days=(42,)),
-    challenger=VersionRecipe(trained_at=MAY + 23 * _WEEK, sold_days=(42,), loss=MEDIAN),
+    champion=VersionRecipe(trained_at=MAY + 13 * WEEK, sold_days=(42,)),
+    challenger=VersionRecipe(trained_at=MAY + 23 * WEEK, sold_days=(42,), loss=MEDIAN),
     canary=canary(error_outcome(3.0), (packs_guardrail(0.1),), weeks=3),
     expected="rolled_back",
+    waiting=VersionRecipe(
+        trained_at=MAY + 29 * WEEK,
+        sold_days=(42,),
+        loss=MEDIAN,
+        keys=("pharmacy", "medicine"),
+        recent_days=28,
+        review="required",
+    ),
 )

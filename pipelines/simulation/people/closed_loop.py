@@ -7,7 +7,7 @@ the tills' reports, and the release takes a step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
 from pipelines.data.ingest.partitions import write_events
@@ -20,7 +20,6 @@ from pipelines.simulation.world import KNOWN_COLUMNS
 
 RELEASE_AT = timedelta(hours=2)  # after midnight
 STREAMS = ("dispensing", "stock")
-_DAY = timedelta(days=1)
 
 
 class ClosedLoop:
@@ -32,7 +31,7 @@ class ClosedLoop:
         client: client that requests forecasts, on the same clock.
         collaborators: the flows that its days need.
         clock: clock to move through each day.
-        first: the first day.
+        keep: called when the events of a day are in the store, to keep the inventory.
     """
 
     def __init__(
@@ -42,16 +41,16 @@ class ClosedLoop:
         client: ForecastClient,
         collaborators: SimulationCollaborators,
         clock: SettableClock,
-        first: date,
+        keep: Callable[[], None] = lambda: None,
     ) -> None:
         self.model, self.inventory, self.clock = model, inventory, clock
         self.collaborators = collaborators
-        self._client, self.next = client, first
+        self._client, self._keep = client, keep
         self._next_check: datetime | None = None
 
     def days(self, until: date) -> Iterator[ReleaseReport]:
         """Simulate until the morning of a day; yields the report of each step of the release."""
-        while self.next < until:
+        while self.inventory.next_day < until:
             report = self.day()
             if report is not None:
                 yield report
@@ -62,15 +61,16 @@ class ClosedLoop:
         Raises:
             GauntletError: as the flows do, and when the service does not answer.
         """
-        day, midnight = self.next, datetime.combine(self.next, time(), UTC)
+        day = self.inventory.next_day
         forecast = self._client.forecast(day)
         store = self.collaborators.open_store(self.collaborators.load_spec(self.model))
         tables = self.inventory.day(day, forecast)
         for stream in STREAMS:
             if tables[stream].num_rows:
-                write_events(store, stream, tables[stream], KNOWN_COLUMNS[stream])
-        self.next = day + _DAY
-        self.clock.move(midnight + RELEASE_AT)
+                path = f"{self.model}/{stream}"
+                write_events(store, path, tables[stream], KNOWN_COLUMNS[stream])
+        self._keep()
+        self.clock.move(datetime.combine(day, time(), UTC) + RELEASE_AT)
         if self._next_check is not None and self.clock.now() < self._next_check:
             return None
         report = advance(self.model, self.clock.now(), self.collaborators.release)

@@ -10,15 +10,26 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
 from pipelines.core.arrays import Floats, Integers
 from pipelines.core.errors import DataError
+from pipelines.core.records import Record
 from pipelines.simulation.world import World
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _DAY = timedelta(days=1)
+
+
+class Shelves(Record):
+    """The state of an inventory before a day, to go on from."""
+
+    next_day: date
+    stock: tuple[tuple[float, ...], ...] = Field(description="packs of every pair, (P, M)")
+    demanded: tuple[tuple[float, ...], ...] = Field(description="packs so far, (P, M)")
+    sold: tuple[tuple[float, ...], ...] = Field(description="packs so far, (P, M)")
 
 
 class Inventory:
@@ -35,9 +46,23 @@ class Inventory:
     """
 
     def __init__(self, world: World, first: date, order_factor: float = 1.0) -> None:
-        self.world, self.order_factor, self._next = world, order_factor, first
+        self.world, self.order_factor, self.next_day = world, order_factor, first
         self.stock = world.stock_after(first - _DAY)
         self.demanded, self.sold = np.zeros_like(self.stock), np.zeros_like(self.stock)
+
+    def shelves(self) -> Shelves:
+        """The state, from which ``go_on`` continues."""
+        return Shelves(
+            next_day=self.next_day,
+            stock=_rows(self.stock),
+            demanded=_rows(self.demanded),
+            sold=_rows(self.sold),
+        )
+
+    def go_on(self, shelves: Shelves) -> None:
+        """Continue from a state of the same world."""
+        self.next_day, self.stock = shelves.next_day, np.array(shelves.stock)
+        self.demanded, self.sold = np.array(shelves.demanded), np.array(shelves.sold)
 
     def day(self, day: date, forecast: Floats) -> dict[str, pa.Table]:
         """Simulate a day in the pharmacies; returns its rows by stream.
@@ -50,11 +75,11 @@ class Inventory:
         Raises:
             DataError: when a day is skipped or repeated.
         """
-        if day != self._next:
+        if day != self.next_day:
             raise DataError(
-                "shelves live one day after the other", got=str(day), wanted=str(self._next)
+                "shelves live one day after the other", got=str(day), wanted=str(self.next_day)
             )
-        self._next = day + _DAY
+        self.next_day = day + _DAY
         due = self.world.population.delivery_weekday == day.weekday()
         target = np.ceil(np.maximum(forecast, 0) * self.order_factor)
         ordered = due[:, None] & ~np.isnan(target)
@@ -74,6 +99,10 @@ class Inventory:
     def _by_pair(self, cells: Integers, packs: Integers) -> Floats:
         flat = np.bincount(cells, weights=packs, minlength=self.stock.size)
         return np.asarray(flat.reshape(self.stock.shape))
+
+
+def _rows(packs: Floats) -> tuple[tuple[float, ...], ...]:
+    return tuple(map(tuple, packs.tolist()))
 
 
 def _packs_served(cells: Integers, packs: Integers, stock: Floats) -> Integers:

@@ -12,6 +12,7 @@ import pytest
 from pipelines.data.events import stream_prefix
 from pipelines.release.ledger import chain_errors
 from pipelines.release.registry import CHAMPION
+from pipelines.release.rollout.actions import ReleaseAction
 from pipelines.serving.scores import SCORES
 from pipelines.simulation.demo.rollout_demo import ScenarioResult
 from pipelines.simulation.demo.scenarios import BETTER_FORECAST
@@ -28,16 +29,18 @@ def verdicts(result: ScenarioResult) -> dict[str, str]:
 @pytest.mark.slow
 @BOTH_WAYS
 def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path, batch: bool) -> None:
-    found, parts = run_in_folder(BETTER_FORECAST, tmp_path, batch=batch)
+    found, parts = run_in_folder(
+        BETTER_FORECAST, tmp_path, batch=batch, killed_at=ReleaseAction.CANARY if batch else None
+    )
     assert found.outcome == "promoted", (found.last.reasons, verdicts(found))
     stages = [str(entry.transition.stage) for entry in found.chain if entry.transition]
     assert stages == ["shadow", "canary", "promoted"]
     assert not chain_errors(found.chain)
     assert verdicts(found)["canary.primary"] == "pass"
-    assert parts.registry.alias("orders", CHAMPION) == "2"
-    store = parts.open_store(parts.load_spec("orders"))
-    logged = [one.key for one in store.list(stream_prefix(LOG, prediction_log("orders")))]
-    scored = [one.key for one in store.list(f"{SCORES}/orders/")]
+    assert parts.registry.alias("replenishment", CHAMPION) == "2"
+    store = parts.open_store(parts.load_spec("replenishment"))
+    logged = [one.key for one in store.list(stream_prefix(LOG, prediction_log("replenishment")))]
+    scored = [one.key for one in store.list(f"{SCORES}/replenishment/")]
     nights = (found.last.as_of - BETTER_FORECAST.challenger.trained_at).days + 1
     assert len(scored) == sum("/batch-" in key for key in logged) == (nights if batch else 0)
     assert len(logged) >= nights

@@ -12,7 +12,7 @@ import pytest
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.simulation.demo.rollout_demo import ScenarioResult
 from pipelines.simulation.demo.scenarios import MEDIAN_FORECAST
-from tests.support.live.scenario_runner import run_in_folder
+from tests.support.live.scenario_runner import run_in_folder, run_on
 
 BOTH_WAYS = pytest.mark.parametrize(
     "batch",
@@ -58,3 +58,7 @@ def test_only_the_canary_finds_that_orders_by_the_median_leave_shelves_empty(
     assert all(one.verdict == "pass" for one in shadow if one.blocking)
     assert parts.registry.alias("care_homes", CHAMPION) == "1"
     assert parts.registry.alias("care_homes", CHALLENGER) is None
+    after = run_on(MEDIAN_FORECAST, tmp_path)
+    assert after.finished, "its rollout has ended, whatever comes after"
+    assert after.chain[-1].outcome == "await_review", after.chain[-1].reasons
+    assert run_on(MEDIAN_FORECAST, tmp_path).chain == after.chain, "a second run only returns it"

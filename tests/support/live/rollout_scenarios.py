@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
+from pipelines.core.weeks import WEEK
 from pipelines.simulation.changes import BulkOrders
 from pipelines.simulation.demo.scenarios import (
     MAY,
@@ -20,12 +19,10 @@ from pipelines.simulation.demo.scenarios import (
 )
 from pipelines.spec.rollout import Canary, Segments
 
-_WEEK = timedelta(weeks=1)
-
 
 def _checked_weekly(canary: Canary) -> Canary:
     """The canary with one check for harm a week; each check reads its whole log again."""
-    return canary.model_copy(update={"check_every": _WEEK})
+    return canary.model_copy(update={"check_every": WEEK})
 
 
 ONE_REGION = RolloutScenario(
@@ -36,12 +33,12 @@ ONE_REGION = RolloutScenario(
     "three regions sell as before, and the shelves of the north run empty.",
     chain=SimulatedChain(
         scale=chain_scale("one region", MAY, medicines=20, prescriptions_per_day=1600),
-        changes=(BulkOrders(start=MAY + 12 * _WEEK, region="north", moved=0.9, days=0.08),),
+        changes=(BulkOrders(start=MAY + 12 * WEEK, region="north", moved=0.9, days=0.08),),
         order_factor=1.5,
     ),
-    champion=VersionRecipe(trained_at=MAY + 13 * _WEEK, sold_days=(42,)),
+    champion=VersionRecipe(trained_at=MAY + 13 * WEEK, sold_days=(42,)),
     challenger=VersionRecipe(
-        trained_at=MAY + 23 * _WEEK, sold_days=(42,), loss=MEDIAN, keys=("pharmacy", "medicine")
+        trained_at=MAY + 23 * WEEK, sold_days=(42,), loss=MEDIAN, keys=("pharmacy", "medicine")
     ),
     canary=_checked_weekly(
         canary(
@@ -60,8 +57,8 @@ FULL_SHELVES = RolloutScenario(
     planted="The challenger forecasts better, but pharmacies stock five times what is forecast: no "
     "pharmacy runs out with either version, and both sell the same.",
     chain=SimulatedChain(scale=chain_scale("full shelves"), order_factor=5.0),
-    champion=VersionRecipe(trained_at=SUMMER + 9 * _WEEK, sold_days=(1,)),
-    challenger=VersionRecipe(trained_at=SUMMER + 9 * _WEEK, sold_days=(7, 28)),
+    champion=VersionRecipe(trained_at=SUMMER + 9 * WEEK, sold_days=(1,)),
+    challenger=VersionRecipe(trained_at=SUMMER + 9 * WEEK, sold_days=(7, 28)),
     canary=_checked_weekly(canary(packs_outcome(0.5))),
     expected="inconclusive",
 )

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.connections import Connections
+from pipelines.flows.release.report import ReleaseReport
+from pipelines.flows.retrain.steps import Retraining
+from pipelines.release.rollout.actions import ReleaseAction
 from pipelines.settings import Settings
 from pipelines.simulation.demo.rollout_demo import (
     Declarations,
     ScenarioResult,
+    run_after_rollout,
     run_live_days,
     run_scenario,
     train_versions,
@@ -23,6 +28,10 @@ from pipelines.wiring import connect, service_here
 from tests.support.pharmacy import ROOT
 from tests.support.services.mlflow_database import put_database
 from tests.support.shared_worlds import built_once
+
+
+class Killed(Exception):
+    """Ends a simulation in the middle."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +49,20 @@ class ScenarioFolder:
     @property
     def settings(self) -> Settings:
         """Settings of the scenario's own home."""
-        return Settings(home=self.folder).apart(self.scenario.model)
+        home = self.folder / "home"
+        return Settings(
+            home=home,
+            models=home / "models",
+            expectations=home / "expectations",
+            serve_models=self.scenario.model,
+        )
 
     @property
     def declarations(self) -> Declarations:
         """The folder of its declaration."""
         return Declarations(
-            self.settings.home,
+            self.settings.models,
+            self.settings.expectations,
             ROOT / "models" / "demand.yaml",
             ROOT / "expectations" / "demand.json",
         )
@@ -58,7 +74,11 @@ class ScenarioFolder:
 
 
 def run_in_folder(
-    scenario: RolloutScenario, folder: Path, *, batch: bool = False
+    scenario: RolloutScenario,
+    folder: Path,
+    *,
+    batch: bool = False,
+    killed_at: ReleaseAction | None = None,
 ) -> tuple[ScenarioResult, Connections]:
     """Run a scenario to its end, and return its result and the collaborators.
 
@@ -66,7 +86,13 @@ def run_in_folder(
 
     Arguments:
         batch: forecasts are scored every night; otherwise pharmacies request them over HTTP.
+        killed_at: the first run ends at this step of the release, and a second one goes on.
     """
+
+    def kill(report: Retraining | ReleaseReport) -> None:
+        if isinstance(report, ReleaseReport) and report.action is killed_at:
+            raise Killed
+
     own = ScenarioFolder(scenario, folder)
     clock = SettableClock(scenario.champion.trained_at)
     new = not own.settings.home.exists()
@@ -75,8 +101,16 @@ def run_in_folder(
     parts = own.connect(clock)
     clients = batch_client if batch else http_clients(partial(service_here, own.settings, clock))
     if new:
-        return run_live_days(scenario, parts.simulation, clock, clients), parts
+        with suppress(Killed):
+            return run_live_days(scenario, parts.simulation, clock, clients, kill), parts
     return run_scenario(scenario, own.declarations, parts.simulation, clock, clients), parts
+
+
+def run_on(scenario: RolloutScenario, folder: Path) -> ScenarioResult:
+    """Run what follows the rollout of a scenario, which ``run_in_folder`` ran to its end."""
+    own, clock = ScenarioFolder(scenario, folder), SettableClock(scenario.ends)
+    parts = own.connect(clock).simulation
+    return run_after_rollout(scenario, own.declarations, parts, clock, scenario.ends)
 
 
 def _trained(scenario: RolloutScenario) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from pipelines.core.errors import DataError
 from pipelines.simulation.catalogue import REGIONS
 from pipelines.simulation.changes import BulkOrders
-from pipelines.simulation.people.inventory import Inventory
+from pipelines.simulation.people.inventory import Inventory, Shelves
 from pipelines.simulation.scale import Scale
 from pipelines.simulation.world import World
 
@@ -92,3 +92,12 @@ def test_bulk_orders_of_one_region_leave_the_others_alone() -> None:
     np.testing.assert_array_equal(found[north], everywhere[north])
     np.testing.assert_array_equal(found[~north], 1.0)
     assert (found[north] != 1.0).all()
+
+
+def test_an_inventory_goes_on_from_what_was_kept_of_it() -> None:
+    whole, cut = live(20.0), live(20.0)
+    again = Inventory(World(SCALE, 3), FIRST)
+    again.go_on(Shelves.model_validate(cut.shelves().as_json()))
+    for shelves in (whole, again):
+        shelves.day(shelves.next_day, np.full(shelves.stock.shape, 20.0))
+    assert again.shelves() == whole.shelves()
