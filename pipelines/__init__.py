@@ -3,6 +3,7 @@
 Floors, top to bottom. Imports go down only; ``|`` separates neighbours that do not import each
 other. import-linter keeps this (``pyproject.toml``).
 
+    api                                 commands as functions, for notebooks
     cli                                 commands for people and scripts
     wiring                              builds the real collaborators
     settings | adapters | simulation    environment | ports made real | a world with known truth

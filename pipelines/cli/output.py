@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -36,11 +37,27 @@ class Output(Console):
         rendered.plain = shown(rendered.plain)
         return rendered
 
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record what is printed, to export it; meanwhile nothing reaches the terminal."""
+        file, width = self._file, self._width
+        self._file, self._width, self.record = io.StringIO(), SCREEN, True
+        try:
+            yield
+        finally:
+            self.export_text()  # empties the record
+            self._file, self._width, self.record = file, width, False
+
 
 console = Output(highlight=False, emoji=False)
 errors = Output(stderr=True, highlight=False, emoji=False)
 SCHEMA_VERSION = 1
 WIDEST = 4000
+SCREEN = 110  # columns of what is recorded
+_SCREEN = (
+    '<pre style="background: #fff; color: #000; line-height: 1.3; white-space: pre-wrap">'
+    "{code}</pre>"
+)
 MARKS = {
     Verdict.PASS: ("green", "pass"),
     Verdict.FAIL: ("red", "FAIL"),
@@ -106,10 +123,26 @@ def spinner(title: str) -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(Text(visible(text)))
 
 
+def printed_html(show: Callable[[], None]) -> str:
+    """What a function prints on the console, as an element of HTML with the terminal's colours."""
+    with console.recording():
+        show()
+        return console.export_html(code_format=_SCREEN, inline_styles=True)
+
+
+def printed_text(show: Callable[[], None]) -> str:
+    """What a function prints on the console, as plain text."""
+    with console.recording():
+        show()
+        return console.export_text()
+
+
 def show_table(table: Table) -> None:
     """A table as wide as the terminal, or in a file or pipe as wide as its cells need."""
-    wide = console if console.is_terminal else Output(width=WIDEST, highlight=False, emoji=False)
-    wide.print(table)
+    if console.is_terminal or console.record:
+        console.print(table)
+    else:
+        Output(width=WIDEST, highlight=False, emoji=False).print(table)
 
 
 def mark(verdict: Verdict) -> str:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli.app import app
 from tests.support.backtest.drifting_shops import DECLARATION, build_home, settings_of
+from tests.support.guides.examples import run_example
 from tests.support.shared_worlds import built_once
 
 ROLLOUT = {
@@ -25,11 +26,15 @@ ROLLOUT = {
 SPAN = ["--from", "2025-04-01", "--to", "2025-06-10"]
 
 
+def places(folder: Path) -> dict[str, str]:
+    """The settings of a home, as the environment has them."""
+    settings = settings_of(folder).model_dump()
+    return {f"GAUNTLET_{name.upper()}": str(value) for name, value in settings.items()}
+
+
 def gauntlet(folder: Path, *words: str, exit_code: int = 0) -> str:
     """The output of a command in this process."""
-    settings = settings_of(folder).model_dump()
-    places = {f"GAUNTLET_{name.upper()}": str(value) for name, value in settings.items()}
-    done = CliRunner().invoke(app, list(words), env=places)
+    done = CliRunner().invoke(app, list(words), env=places(folder))
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == exit_code, done.output
@@ -87,8 +92,10 @@ def test_a_refresh_is_in_force_a_week_after_it_is_admitted(report: dict[str, Any
     assert any("of the canary errors" in one for one in report["left_out"])
 
 
-def test_a_second_run_is_identical(home: Path, report: dict[str, Any]) -> None:
-    assert json.loads(gauntlet(home, "backtest", "shops", *SPAN, "--json")) == report
+def test_a_second_run_from_python_is_identical(home: Path, report: dict[str, Any]) -> None:
+    example = run_example("python.md", 1, places(home))
+    assert report == {"schema": 1, "kind": "backtest"} | example["replayed"].record.as_json()
+    assert example["best"].loss == min(one["loss"] for one in report["policies"])
 
 
 def test_a_sweep_adds_rows_and_changes_no_other(home: Path, report: dict[str, Any]) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from pipelines.api import explain
 from pipelines.core.errors import GauntletError
 from pipelines.release.approval import ReviewAnswer, answer_review
 from pipelines.release.version_facts import FACTS
 from pipelines.wiring import connect
+from tests.support.guides.examples import run_example
 from tests.support.pharmacy import (
     FIRST,
     RICH,
@@ -161,6 +165,20 @@ def test_explain_replays_the_verdict(reviewed: Pharmacy) -> None:
     assert "first version" in words.out
     assert "judged again just now from the stored findings: the same" in " ".join(words.out.split())
     assert json.loads(reviewed.cli("ledger", "demand", "--json").out)["lineages"] == ["live"]
+
+
+def test_the_example_from_python_does_the_same_as_the_commands(
+    reviewed: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = reviewed.copy(tmp_path / "home")
+    example = run_example("python.md", 0, pharmacy.environment)
+    assert example["checked"].record.readiness.ready, repr(example["checked"])
+    assert example["done"].record.decision.outcome == "await_review"
+    assert example["why"].record.entry.candidate == "2"
+    with patch.dict(os.environ, pharmacy.environment):
+        assert repr(explain("demand", 2)) in pharmacy.cli("explain", "demand", COLUMNS="110").out
+        assert ">await review</span>" in example["why"]._repr_html_()
+        assert "every gate passed" in example["done"]._repr_markdown_()
 
 
 def test_a_review_that_is_not_awaited_is_reported(champion: Pharmacy, tmp_path: Path) -> None:

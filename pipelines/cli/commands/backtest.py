@@ -17,6 +17,7 @@ from pipelines.wiring import connect
 
 if TYPE_CHECKING:
     from pipelines.backtest.results import BacktestReport, PolicyResult
+    from pipelines.data.events import Progress
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,26 +50,46 @@ def backtest(
     Nothing is registered or recorded, and no try of the error budget is used.
     """
     with bar("backtest") as progress:
-        connections = connect(progress=progress)
-        connections.load_spec(name)  # report its mistakes before the libraries are loaded
-        from pipelines.flows.backtest.run import BacktestRequest, run_backtest
-
-        request = BacktestRequest(
-            model=name,
-            first=parse_instant(first, "--from"),
-            end=instant(end, connections.clock.now()),
-            sweep=tuple(sweep or ()),
-        )
-        report = run_backtest(request, connections.backtesting)
+        report = replay(name, first, end, tuple(sweep or ()), progress)
         if html is not None:
-            from pipelines.reporting.backtest_page import backtest_page
-
             progress("drawing the report")
-            write_bytes(html, backtest_page(report).encode())
+            write_bytes(html, report_page(report).encode())
     if as_json:
         answer("backtest", report.as_json())
     else:
         show(report)
+
+
+def replay(
+    name: str,
+    first: str,
+    end: str | None = None,
+    sweep: tuple[str, ...] = (),
+    progress: Progress = lambda _: None,
+) -> BacktestReport:
+    """Run a backtest with the settings of the environment.
+
+    Raises:
+        GauntletError: the declaration or an instant is wrong, or something does not answer.
+    """
+    connections = connect(progress=progress)
+    connections.load_spec(name)  # report its mistakes before the libraries are loaded
+    from pipelines.flows.backtest.run import BacktestRequest, run_backtest
+
+    request = BacktestRequest(
+        model=name,
+        first=parse_instant(first, "--from"),
+        end=instant(end, connections.clock.now()),
+        sweep=sweep,
+    )
+    return run_backtest(request, connections.backtesting)
+
+
+def report_page(report: BacktestReport) -> str:
+    """The report as a page of HTML, with its plots."""
+    from pipelines.reporting.backtest_page import backtest_page
+
+    return backtest_page(report)
 
 
 def show(report: BacktestReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from pipelines.gates.refresh.names import REPLAY
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
+    from pipelines.data.events import Progress
     from pipelines.data.profile import StreamFacts
     from pipelines.flows.check import Readiness
     from pipelines.flows.trial import DetectableGain
@@ -36,18 +38,58 @@ def check(
     Exit code 0 when ready, 3 when not.
     """
     with spinner("reading") as progress:
-        connections = connect(progress=progress)
-        spec = connections.load_spec(name)  # a mistake in it is reported before heavy libraries
-        from pipelines.flows.check import check_readiness
-
-        request = Request(
-            model=name, as_of=instant(as_of, connections.clock.now()), lineage=lineage
-        )
-        found = check_readiness(request, connections.retraining)
-        silent = connections.channel_problems(spec.monitor.alerts)
+        checked = run_check(name, as_of, lineage, progress)
+    found = checked.readiness
     if as_json:
-        answer("readiness", {"ready": found.ready, **found.as_json(), "alert_problems": silent})
-        raise typer.Exit(0 if found.ready else 3)
+        problems = checked.alert_problems
+        answer("readiness", {"ready": found.ready, **found.as_json(), "alert_problems": problems})
+    else:
+        show_check(checked)
+    if not found.ready:
+        raise typer.Exit(3)
+
+
+@dataclass(frozen=True)
+class CheckedModel:
+    """What a check found.
+
+    Arguments:
+        request: the retraining that was checked.
+        readiness: the result.
+        alert_problems: why alerts of the model would not arrive.
+        now: whether it was checked as of now.
+    """
+
+    request: Request
+    readiness: Readiness
+    alert_problems: tuple[str, ...]
+    now: bool
+
+
+def run_check(
+    name: str, as_of: str | None = None, lineage: str = LIVE, progress: Progress = lambda _: None
+) -> CheckedModel:
+    """Check a model with the settings of the environment.
+
+    Raises:
+        GauntletError: the declaration is wrong, or something does not answer.
+    """
+    connections = connect(progress=progress)
+    spec = connections.load_spec(name)  # a mistake in it is reported before heavy libraries
+    from pipelines.flows.check import check_readiness
+
+    request = Request(model=name, as_of=instant(as_of, connections.clock.now()), lineage=lineage)
+    return CheckedModel(
+        request=request,
+        readiness=check_readiness(request, connections.retraining),
+        alert_problems=connections.channel_problems(spec.monitor.alerts),
+        now=as_of is None,
+    )
+
+
+def show_check(checked: CheckedModel) -> None:
+    """Print what was found, and what to do next."""
+    found, name = checked.readiness, checked.request.model
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("stream", "rows", "first event", "last event", "repeated", "missing"):
         table.add_column(heading)
@@ -81,12 +123,12 @@ def check(
         elif finding.verdict is Verdict.FAIL and not finding.blocking:
             text = f"shown only: {finding.name}: {finding.reason}"
             console.print(rich_text(text), soft_wrap=True)
-    for problem in silent:
+    for problem in checked.alert_problems:
         console.print(rich_text(f"alerts would not arrive: {problem}"), soft_wrap=True)
     if found.detectable is not None:
         console.print(rich_text(gain_sentence(found.detectable)), soft_wrap=True)
     if found.ready:
-        then = "" if as_of is None else f" --as-of {as_of}"
+        then = "" if checked.now else f" --as-of {instant_text(checked.request.as_of)}"
         console.print(f"\n[bold green]ready[/]  next: `gauntlet retrain {name}{rich_text(then)}`")
         return
     console.print(f"\n[bold red]not ready[/], {len(found.problems)} problem(s):")
@@ -98,7 +140,6 @@ def check(
             f"`gauntlet check {name} --as-of {newest + timedelta(days=1):%Y-%m-%d}`",
             soft_wrap=True,
         )
-    raise typer.Exit(3)
 
 
 def _ended(found: Readiness) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,9 +12,10 @@ from pipelines.cli.options import AsOf, Json, Lineage, ModelName, Reason, instan
 from pipelines.cli.output import answer, console, mark, show_findings, spinner
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE, Request, StepReport
-from pipelines.wiring import connect
+from pipelines.wiring import SystemClock, connect
 
 if TYPE_CHECKING:
+    from pipelines.data.events import Progress
     from pipelines.flows.retrain.steps import Retraining
 
 
@@ -47,24 +49,42 @@ def retrain(
     Exit code 0 means that a decision was made, whatever it is.
     """
     with spinner("connecting") as progress:
-        connections = connect(progress=progress)
-        connections.load_spec(name)  # report its mistakes before the libraries are loaded
-        from pipelines.flows.retrain.steps import retrain as run_all
-
         request = Request(
             model=name,
-            as_of=instant(as_of, connections.clock.now()),
+            as_of=instant(as_of, SystemClock().now()),
             lineage=lineage,
             reason=reason,
             dry_run=dry_run,
             waive=tuple(waive or ()),
         )
-        done = run_all(request, connections.retraining, (lambda _: None) if as_json else show_step)
+        done = run_retraining(request, (lambda _: None) if as_json else show_step, progress)
     if as_json:
         answer("retraining", as_dict(done))
     else:
         console.print()
         show_decision(done, everything=everything)
+
+
+def run_retraining(
+    request: Request,
+    on_step: Callable[[StepReport], None] = lambda _: None,
+    progress: Progress = lambda _: None,
+) -> Retraining:
+    """Retrain with the settings of the environment.
+
+    Arguments:
+        request: what is to be trained.
+        on_step: called with the report of each step.
+        progress: called with short messages.
+
+    Raises:
+        GauntletError: the declaration is wrong, another run is active, or a server does not answer.
+    """
+    connections = connect(progress=progress)
+    connections.load_spec(request.model)  # report its mistakes before the libraries are loaded
+    from pipelines.flows.retrain.steps import retrain as run_all
+
+    return run_all(request, connections.retraining, on_step)
 
 
 def show_step(report: StepReport) -> None:

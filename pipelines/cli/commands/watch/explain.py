@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,23 +47,68 @@ def explain(
 
     For a version on live traffic, also show what happened there since.
     """
+    found = explanation(name, version, lineage)
+    if as_json:
+        body = {
+            "entry": found.entry.as_json(),
+            "replayed": found.replayed.as_json(),
+            "record": found.record,
+            "since": [each.as_json() for each in found.since],
+        }
+        answer("explanation", body)
+    else:
+        show_explanation(found, everything=everything)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a decision was made.
+
+    Arguments:
+        entry: the decision, as the ledger keeps it.
+        replayed: the decision, judged again from the stored findings.
+        record: whether the recipe's record gives the stored findings; None: it was not read.
+        since: what became of the version on live traffic.
+    """
+
+    entry: Entry
+    replayed: Decision
+    record: str | None
+    since: tuple[Entry, ...]
+
+
+def explanation(name: str, version: str | None = None, lineage: str = LIVE) -> Explanation:
+    """Read and replay the newest decision, or the newest about a version.
+
+    Raises:
+        GauntletError: there is no such model, lineage or decision.
+    """
     from pipelines.release.ledger import replay
 
     connections = connect_known(name, lineage)
     chain = connections.ledger.entries(name, lineage)
     entry = _judged(name, version, lineage, chain)
-    again, since = replay(entry), _since(entry, chain)
-    record = _record_again(connections, entry)
-    if as_json:
-        body = {"entry": entry.as_json(), "replayed": again.as_json(), "record": record}
-        answer("explanation", body | {"since": [each.as_json() for each in since]})
-        return
+    return Explanation(
+        entry=entry,
+        replayed=replay(entry),
+        record=_record_again(connections, entry),
+        since=tuple(_since(entry, chain)),
+    )
+
+
+def show_explanation(found: Explanation, *, everything: bool = False) -> None:
+    """Print a decision and its reasons.
+
+    Arguments:
+        everything: show every finding, those that passed among them.
+    """
+    entry, again, record = found.entry, found.replayed, found.record
     _show_decision(entry)
     if everything:
         _show_every_gate(entry, again)
     else:
         _show_gates(entry, again)
-    _show_since(since, everything=everything)
+    _show_since(found.since, everything=everything)
     console.print(
         f"[dim]run {entry.run}, snapshot {entry.snapshot[:12]}, policy {again.policy}, evidence "
         f"{again.evidence[:12]}; judged again just now from the stored findings: the same[/]"
