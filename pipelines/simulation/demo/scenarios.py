@@ -114,7 +114,7 @@ class RolloutScenario(Record):
                 *({"kind": "attribute", "name": key} for key in recipe.keys),
                 *(_sold(days) for days in recipe.sold_days),
             ],
-            "serving": {"every": "1h", "delay": "15m"},
+            "serving": {"every": "1h", "delay": "15m", "ttl": "12h"},
             "split": {"train": "28d", "recent": f"{recipe.recent_days}d"},
             "estimator": {"path": _ESTIMATOR, "parameters": parameters | {"loss": recipe.loss}},
             "seeds": [11, 12],
