@@ -103,8 +103,8 @@ def retrain(
         waive: names of findings to ignore once; needs a reason.
 
     Returns:
-        ``record.decision`` has ``outcome`` and ``reasons``; ``record.findings``,
-        ``record.reports`` and ``record.version`` say how it came to it.
+        ``record.decision`` has ``outcome`` and ``reasons``, ``record.findings`` what they rest on,
+        ``record.version`` the registered version.
 
     Raises:
         GauntletError: the declaration is wrong, another run is active, or a server does not answer.

@@ -109,7 +109,7 @@ def _embedded() -> Settings:
     settings = Settings()
     given = [
         f"GAUNTLET_{name.upper()}"
-        for name in ("store", "mlflow_uri", "ledger_url")
+        for name in ("store", "mlflow_uri", "ledger_url", "online_url")
         if getattr(settings, name)
     ]
     if given:
