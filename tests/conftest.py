@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, settings
 
 from pipelines.adapters.third_party import settle_libraries
 from tests.support import servers, shared_worlds
-from tests.support.processes.unflushed import skip_flushes
 
 # The longest files and folders first, so that all workers end together.
 LONGEST_FIRST = (
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # a busy machine answers late
 settle_libraries()
-skip_flushes()
 
 # No outcome depends on how fast a machine is.
 settings.register_profile(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import yaml
 from pydantic import Field
 
 from pipelines.core.errors import IntegrityError
@@ -22,7 +24,6 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
-    import pandas as pd
     from sklearn.pipeline import Pipeline
 
     from pipelines.drift.version_profile import VersionProfile
@@ -46,6 +47,7 @@ IMPORTANCE = "importance.json"
 ORIGIN = "origin.json"
 PLOTS = "plots"
 TWIN = "twin"
+_MAY_REFUSE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"  # if false, MLflow loads no model
 
 
 class SavedFeature(Record):
@@ -230,31 +232,43 @@ def evidence_path(folder: Path, name: str) -> Path:
     return folder / EVIDENCE / name
 
 
-def load_input_example(folder: Path) -> pd.DataFrame:
-    """The rows that a version was registered with as an example of its input.
+def read_input_example(folder: Path) -> list[dict[str, Any]]:
+    """The rows that a version was registered with as an example of its input, by feature.
+
+    A missing value is None.
 
     Raises:
-        ValueError: the version has no example.
+        OSError, ValueError: the version has no example.
     """
-    from mlflow.models import Model
-
-    example: Any = Model.load(str(folder)).load_input_example(str(folder))  # annotated as str
-    if example is None or not len(example):
+    text = (folder / "input_example.json").read_bytes()
+    # MLflow writes a missing value as NaN.
+    example = json.loads(text, parse_constant=lambda name: None if name == "NaN" else float(name))
+    if not example["data"]:
         raise ValueError("there is no example of its input")
-    rows: pd.DataFrame = example
-    return rows
+    return [dict(zip(example["columns"], row, strict=True)) for row in example["data"]]
 
 
 def load_pipeline(folder: Path) -> Pipeline:
     """The fitted pipeline in a model directory.
 
+    A skops file is read without MLflow, whose import takes a worker of the service almost as long
+    as all others.
+
     Raises:
         IntegrityError: its own code is not what was stored.
     """
+    put_packages_of(folder / CODE)
+    with (folder / "MLmodel").open("rb") as file:
+        saved = yaml.safe_load(file)["flavors"]["sklearn"]
+    if saved["serialization_format"] == "skops" and _MAY_REFUSE not in os.environ:
+        import skops.io
+
+        trusted = saved["skops_trusted_types"]
+        pipeline: Pipeline = skops.io.load(folder / saved["pickled_model"], trusted=trusted)
+        return pipeline
     import mlflow.sklearn
 
-    put_packages_of(folder / CODE)
-    pipeline: Pipeline = mlflow.sklearn.load_model(str(folder))
-    # MLflow adds the code folder in front of sys.path; the package is imported already.
-    sys.path = [one for one in sys.path if one != str(folder / CODE)]
+    path = list(sys.path)  # MLflow adds the code folder; the package is imported already
+    pipeline = mlflow.sklearn.load_model(str(folder))
+    sys.path = path
     return pipeline

@@ -12,7 +12,7 @@ import numpy as np
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.findings import Verdict
-from pipelines.gates.availability.fast_predict import recorded_verdict, rows_of
+from pipelines.gates.availability.fast_predict import recorded_verdict
 from pipelines.packaging.fast_predict import (
     Predict,
     Row,
@@ -22,7 +22,7 @@ from pipelines.packaging.fast_predict import (
     matches,
 )
 from pipelines.packaging.package import content_digest
-from pipelines.packaging.version import load_input_example, load_pipeline, read_spec
+from pipelines.packaging.version import load_pipeline, read_input_example, read_spec
 from pipelines.serving.plan import PlannedVersion
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import text_features
@@ -106,7 +106,7 @@ def load_for_serving(serving: PlannedVersion) -> LoadedVersion:
 
 
 def _read(folder: Path) -> tuple[ModelSpec, list[Row], Any]:
-    return read_spec(folder), rows_of(load_input_example(folder)), load_pipeline(folder)
+    return read_spec(folder), read_input_example(folder), load_pipeline(folder)
 
 
 def _not_servable(serving: PlannedVersion, got: str, wanted: str) -> IntegrityError:

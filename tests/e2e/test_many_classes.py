@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import mlflow.pyfunc
+import pandas as pd
 import pytest
 
 from pipelines.core.errors import SpecError
 from pipelines.packaging.fast_predict import interpreted
-from pipelines.packaging.version import load_input_example, load_pipeline
+from pipelines.packaging.version import load_pipeline, read_input_example
 from tests.support.pharmacy import FIRST, SECOND, Pharmacy
 from tests.unit.spec.test_model import KINDS, kind_of_sale
 
@@ -36,7 +37,7 @@ def test_a_first_version_and_its_successor(champion: Pharmacy, tmp_path: Path) -
     assert second.outcome not in ("promoted", "first_version"), "there is nothing to gain"
 
     folder = pharmacy.home / "registry" / "demand" / "1" / "model"
-    example = load_input_example(folder)
+    example = pd.DataFrame(read_input_example(folder))
     probabilities = mlflow.pyfunc.load_model(str(folder)).predict(example)
     assert probabilities.shape == (len(example), len(KINDS))
     saved = json.loads((folder / "extra_files" / "spec.json").read_text())

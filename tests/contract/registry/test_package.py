@@ -13,17 +13,21 @@ from typing import Any
 import mlflow
 import numpy as np
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from pipelines.core.errors import IntegrityError, SpecError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import parse_instant
+from pipelines.gates.availability.fast_predict import rows_of
 from pipelines.gates.availability.serialization import serialization_finding
 from pipelines.packaging import package as module
 from pipelines.packaging.package import complete_package, content_digest, write_package
-from pipelines.packaging.version import load_pipeline
+from pipelines.packaging.version import load_pipeline, read_input_example
 
+ROOT = Path(__file__).parents[3]
 STRANGER = """
 import sys
 class Refuse:
@@ -64,6 +68,37 @@ def test_a_model_loads_and_predicts_without_this_project(pack: Callable, tmp_pat
     probability = kinds[1].pipeline.predict_proba(rows)
     np.testing.assert_allclose(classes[1], probability, rtol=1e-12)
     np.testing.assert_allclose(own, [2 * rows["size"]] * 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["regression", "classes", "own"])
+def test_a_version_is_read_as_mlflow_reads_it(pack: Callable, kind: str) -> None:
+    packed = pack(kind)
+    theirs = mlflow.sklearn.load_model(str(packed.folder))
+    ours = load_pipeline(packed.folder)
+    np.testing.assert_array_equal(ours.predict(packed.rows), theirs.predict(packed.rows))
+    example: Any = Model.load(str(packed.folder)).load_input_example(str(packed.folder))
+    assert read_input_example(packed.folder) == rows_of(example)
+    assert rows_of(example)[0]["kind"] is None, "no missing value is compared"
+
+
+def test_a_service_reads_a_version_without_importing_mlflow(pack: Callable) -> None:
+    read = """
+import sys
+from pathlib import Path
+from pipelines.packaging.version import load_pipeline, read_input_example
+read_input_example(Path(sys.argv[1])), load_pipeline(Path(sys.argv[1]))
+sys.exit("mlflow" in sys.modules)
+"""
+    command = [sys.executable, "-c", read, str(pack("regression").folder)]
+    assert subprocess.run(command, check=False, cwd=ROOT).returncode == 0
+
+
+def test_mlflows_refusal_to_load_models_counts(
+    pack: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    with pytest.raises(MlflowException, match="disallowed"):
+        load_pipeline(pack("regression").folder)
 
 
 def test_own_code_is_stored_by_its_hash_and_loaded_from_there(
@@ -195,5 +230,5 @@ def test_a_model_that_skops_cannot_store_is_a_pickle_with_a_message(
     assert made.serialization == "cloudpickle"
     finding = serialization_finding(made.serialization)
     assert (finding.verdict, finding.blocking) == (Verdict.FAIL, False)
-    loaded = mlflow.sklearn.load_model(str(tmp_path / "model"))
+    loaded = load_pipeline(tmp_path / "model")
     np.testing.assert_array_equal(loaded.predict(packed.rows), packed.pipeline.predict(packed.rows))

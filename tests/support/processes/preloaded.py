@@ -9,7 +9,6 @@ import pkgutil
 import warnings
 
 from pipelines.adapters.third_party import settle_libraries
-from tests.support.processes.unflushed import skip_flushes
 
 _LATE = (
     *("mlflow.sklearn", "mlflow.pyfunc", "mlflow.cli", "mlflow.server.fastapi_app"),
@@ -29,6 +28,5 @@ def _import_everything() -> None:
 
 
 settle_libraries()
-skip_flushes()
 _import_everything()
 gc.freeze()  # a child leaves these objects alone, so that they stay in shared memory
