@@ -323,8 +323,12 @@ def test_mlflow_is_killed_before_a_promotion_and_under_it(town: Town) -> None:
     assert (again.code, again.body["action"]) == (0, "holdback"), again
     assert town.aliases == ("2", "1")
     reports: list[str] = []
-    pages = connect(town.pharmacy.settings).pages
-    pages.change_file("demand", "2", REPORT, lambda text: reports.append(text) or text)
+
+    def kept(text: str) -> str:
+        reports.append(text)
+        return text
+
+    connect(town.pharmacy.settings).pages.change_file("demand", "2", REPORT, kept)
     assert "in holdback: it won its canary" in reports[0]
 
 

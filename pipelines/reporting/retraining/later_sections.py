@@ -97,12 +97,13 @@ def _sequence(finding: Finding, charts: Values) -> Plot:
     def draw(axes: Axes) -> None:
         from matplotlib.dates import ConciseDateFormatter
 
-        for values, style in (
-            (gains, {"color": BLUE, "marker": "o", "label": "gain so far"}),
-            (bounds, {"color": ORANGE, "marker": "v", "linestyle": "--", "label": "upper bound"}),
+        for values, colour, marks, words in (
+            (gains, BLUE, "o-", "gain so far"),
+            (bounds, ORANGE, "v--", "upper bound"),
         ):
             days: Any = [at for at, _ in values]  # matplotlib accepts instants
-            axes.plot(days, [value for _, value in values], markersize=3, **style)
+            numbers = [value for _, value in values]
+            axes.plot(days, numbers, marks, color=colour, markersize=3, label=words)
         if limit is not None:
             words = f"limit {limit:g}: harm is shown when the bound is below"
             axes.axhline(limit, color=GREY, linestyle=":", label=words)

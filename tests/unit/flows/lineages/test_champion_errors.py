@@ -55,6 +55,7 @@ def test_a_week_whose_metric_was_declared_otherwise_is_not_scored_with_the_other
     )
     clock = FixedClock(FIRST + timedelta(days=90))
     found: dict[int, str] = {}
-    pairs = list(_pairs(compared, SimpleNamespace(versions=versions, clock=clock), found))
+    collaborators: Any = SimpleNamespace(versions=versions, clock=clock)
+    pairs = list(_pairs(compared, collaborators, found))
     assert found == problems
     assert [pair.place for pair in pairs] == [place for place in (0, 1) if place not in problems]
