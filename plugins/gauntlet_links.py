@@ -1,4 +1,7 @@
-"""Links from Airflow's pages to MLflow: a menu entry, and a button on each task instance."""
+"""Links from Airflow's pages to MLflow: a menu entry, and a button on each task instance.
+
+The button leads to the version that the task reported, else to the model.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,29 @@ class ModelInMLflow(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """The address behind the button; "" leaves it out."""
-        return model_page(mlflow_page(), ti_key.dag_id)
+        page = model_page(mlflow_page(), ti_key.dag_id)
+        version = _reported_version(ti_key) if page else ""
+        return version_page(ti_key.dag_id.partition("__")[2], version) if version else page
+
+
+def _reported_version(ti_key: TaskInstanceKey) -> str:
+    """The version in the value that a task returned: a step's report, or one of monitoring."""
+    from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    returned = select(XComModel).where(
+        XComModel.dag_id == ti_key.dag_id,
+        XComModel.run_id == ti_key.run_id,
+        XComModel.task_id == ti_key.task_id,
+        XComModel.key == XCOM_RETURN_KEY,
+    )
+    with create_session() as session:
+        kept = session.scalars(returned).first()
+        report = None if kept is None else XComModel.deserialize_value(kept)
+    if not isinstance(report, dict):
+        return ""
+    return str(report.get("ids", {}).get("version") or report.get("version") or "")
 
 
 class GauntletLinks(AirflowPlugin):

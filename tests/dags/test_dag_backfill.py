@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -256,3 +256,23 @@ def published(home: Path) -> list[str]:
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
     experiments = [one.experiment_id for one in client.search_experiments()]
     return [run.info.run_name for run in client.search_runs(experiments)]
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "page"),
+    [
+        ("register", {"ids": {"version": "backfill-3"}}, "models/demand.backfill/versions/3"),
+        ("contract", {"ids": {}}, "models/demand.backfill"),
+        ("compare", "http://mlflow.example/#/runs/1", "models/demand.backfill"),
+    ],
+)
+def test_the_button_of_a_task_leads_to_the_version_that_it_reported(
+    create: Any, links_file: ModuleType, task: str, value: Any, page: str
+) -> None:
+    from airflow.models.xcom import XComModel
+
+    run = create()[0]
+    names = {"dag_id": run.dag_id, "task_id": task, "run_id": run.run_id}
+    XComModel.set(key="return_value", value=value, **names)
+    link = links_file.ModelInMLflow().get_link(None, ti_key=SimpleNamespace(**names))
+    assert link == f"http://mlflow.example:5000/#/{page}?workflowType=machine_learning"

@@ -21,7 +21,8 @@ VIEW = "?workflowType=machine_learning"
 )
 def test_a_tasks_button_leads_to_its_model(links_file: ModuleType, dag_id: str, page: str) -> None:
     button = links_file.ModelInMLflow()
-    assert button.get_link(None, ti_key=SimpleNamespace(dag_id=dag_id)) == page
+    task = SimpleNamespace(dag_id=dag_id, task_id="contract", run_id="none")
+    assert button.get_link(None, ti_key=task) == page
 
 
 def test_the_menu_leads_to_all_models(links_file: ModuleType) -> None:
