@@ -203,6 +203,20 @@ def duration_text(value: timedelta) -> str:
     return text or "0d"
 
 
+def time_left(elapsed: timedelta, done: int, total: int) -> str:
+    """How long the rest of some work takes at the pace so far, as the end of a message.
+
+    Empty as long as nothing is done, or within the first second.
+
+    >>> time_left(timedelta(minutes=2), 1, 3)
+    ', about 4m left'
+    """
+    if not done or elapsed < timedelta(seconds=1):
+        return ""
+    left = timedelta(seconds=round(elapsed.total_seconds() * (total - done) / done))
+    return f", about {duration_text(left)} left"
+
+
 @dataclass(frozen=True, order=True)
 class Window:
     """The half-open interval of time ``[start, end)``, in UTC.

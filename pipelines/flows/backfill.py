@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count, islice, pairwise, takewhile
 from zoneinfo import ZoneInfo
@@ -13,9 +13,10 @@ from pydantic import Field
 from pipelines.core.errors import SpecError
 from pipelines.core.names import Name
 from pipelines.core.records import Instant, Record, digest_of
-from pipelines.core.time import instant_text, refuse_future, utc
+from pipelines.core.time import instant_text, refuse_future, time_left, utc
+from pipelines.flows.fits_ahead import fits_ahead
 from pipelines.flows.retrain.request import Request
-from pipelines.flows.retrain.run import RetrainCollaborators
+from pipelines.flows.retrain.run import Fit, RetrainCollaborators
 from pipelines.flows.retrain.steps import retrain
 from pipelines.release.ledger import Entry
 from pipelines.release.lineages import branch
@@ -69,32 +70,47 @@ class Backfill:
         """Retrain as of each instant, oldest first.
 
         A week that was decided before is answered from the ledger, so a backfill that was killed
-        goes on where it ended.
+        goes on where it ended. While a week is decided, the fits of the next one are made.
 
         Raises:
             As ``flows.retrain.steps.retrain`` and ``release.lineages.branch``.
         """
-        request, collaborators = self.request, self.collaborators
+        request, using = self.request, self.collaborators
         if not request.from_scratch:
-            start_lineage(request.model, self.lineage, request.as_of[0], collaborators)
-        live = verified_entries(request.model, collaborators.ledger)
-        for as_of in request.as_of:
-            one = Request(
-                model=request.model, as_of=as_of, lineage=self.lineage, reason=request.reason
-            )
-            done = retrain(one, collaborators)
-            decided = done.run.identity.decided
-            version = done.version.version if done.version else decided and decided.candidate
-            champion = version if done.decision.outcome.moves else done.run.identity.champion
-            yield BackfillWeek(
-                as_of=as_of,
-                outcome=done.decision.outcome.value,
-                reasons=done.decision.reasons,
-                version=version,
-                champion=champion,
-                live_outcome=_outcome(live, as_of),
-                live_champion=_champion(live, as_of),
-            )
+            start_lineage(request.model, self.lineage, request.as_of[0], using)
+        live = verified_entries(request.model, using.ledger)
+        decided = {e.as_of for e in using.ledger.entries(request.model, self.lineage) if e.decision}
+        coming = [as_of for as_of in request.as_of if as_of not in decided]
+        with fits_ahead([self._request(as_of) for as_of in coming], using) as ahead:
+            began = using.clock.now()
+            for number, as_of in enumerate(request.as_of, 1):
+                left = len([one for one in coming if one >= as_of])
+                passed = using.clock.now() - began
+                where = f"{number} of {len(request.as_of)}"
+                where += time_left(passed, len(coming) - left, len(coming))
+                ahead.begin(as_of)
+                yield self._week(as_of, live, ahead.fit, where)
+
+    def _week(self, as_of: datetime, live: tuple[Entry, ...], fit: Fit, where: str) -> BackfillWeek:
+        using = self.collaborators
+        prefixed = replace(using, fit=fit, progress=lambda text: using.progress(f"{where}: {text}"))
+        done = retrain(self._request(as_of), prefixed)
+        earlier = done.run.identity.decided
+        version = done.version.version if done.version else earlier and earlier.candidate
+        champion = version if done.decision.outcome.moves else done.run.identity.champion
+        return BackfillWeek(
+            as_of=as_of,
+            outcome=done.decision.outcome.value,
+            reasons=done.decision.reasons,
+            version=version,
+            champion=champion,
+            live_outcome=_outcome(live, as_of),
+            live_champion=_champion(live, as_of),
+        )
+
+    def _request(self, as_of: datetime) -> Request:
+        model, reason = self.request.model, self.request.reason
+        return Request(model=model, as_of=as_of, lineage=self.lineage, reason=reason)
 
 
 def backfill_instants(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field
@@ -14,7 +13,7 @@ from pipelines.core.errors import DataError, SpecError
 from pipelines.core.files import draft_in, write_bytes
 from pipelines.core.names import Name
 from pipelines.core.records import Instant, Record, digest_of
-from pipelines.core.time import Window, duration_text, instant_text, refuse_future
+from pipelines.core.time import Window, instant_text, refuse_future, time_left
 from pipelines.faults.catalogue import FAULTS, MISSING_ONLINE
 from pipelines.faults.fault import Fault
 from pipelines.faults.matrix import MATRIX, Cell, CleanStretch, FaultRow, Matrix
@@ -192,7 +191,7 @@ def _rows(planted: DrillCells, faults: tuple[Fault, ...], kept: Workspace) -> It
     using, done = planted.context.collaborators, 0
     started, total = using.clock.now(), sum(len(fault.sizes) for fault in faults)
     for fault in faults:
-        left = _time_left(using.clock.now() - started, done, total)
+        left = time_left(using.clock.now() - started, done, total)
         using.progress(f"{fault.name}, {done} of {total} planted{left}")
         yield fault_row(planted, fault, kept)
         done += len(fault.sizes)
@@ -254,10 +253,3 @@ def _key(context: DrillContext, *more: str) -> str:
             "more": list(more),
         }
     )[:32]
-
-
-def _time_left(elapsed: timedelta, done: int, total: int) -> str:
-    if not done or elapsed < timedelta(seconds=1):
-        return ""
-    left = timedelta(seconds=round(elapsed.total_seconds() * (total - done) / done))
-    return f", about {duration_text(left)} left"

@@ -35,7 +35,10 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan, split_plan
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pipelines.quality.suite import GroupedSuiteRunner
+    from pipelines.training.fit import Fitted
 
 _OPEN_OUTCOMES = frozenset({Outcome.SUPERSEDED, Outcome.AWAIT_REVIEW})
 _NO_DECISIONS = ("dry_run", "audit")
@@ -53,6 +56,16 @@ class LoadSuite(Protocol):
     def __call__(self, spec: ModelSpec, thorough: bool = False) -> Mapping[str, Any]:
         """The suite; ``thorough`` also checks it with Great Expectations."""
         ...
+
+
+Fit = Callable[["ModelSpec", "pd.DataFrame", int], "Fitted"]
+
+
+def fit_rows(spec: ModelSpec, rows: pd.DataFrame, seed: int) -> Fitted:
+    """``training.fit.fit``, whose libraries are loaded when it is called."""
+    from pipelines.training.fit import fit
+
+    return fit(spec, rows, seed)
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,7 @@ class RetrainCollaborators:
         lock: held for one model and lineage while a run is at work.
         clock: the present instant.
         progress: called with short progress messages.
+        fit: fits the declared estimator, as ``training.fit.fit``.
     """
 
     runs: Path
@@ -88,6 +102,7 @@ class RetrainCollaborators:
     lock: Callable[[str, str], AbstractContextManager[object]]
     clock: Clock
     progress: Progress = lambda _: None
+    fit: Fit = fit_rows
 
 
 @dataclass(frozen=True)

@@ -184,8 +184,6 @@ def _importance(run: Run, twin: Pipeline, recent: pd.DataFrame) -> Importance | 
 
 def _fit_twins(run: Run, rows: pd.DataFrame, earlier: ModelVersion | None) -> list[Pipeline]:
     """A pipeline for each seed; the first is an earlier version's refit if there is one."""
-    from pipelines.training.fit import fit
-
     spec = run.spec
     twins: list[Pipeline] = []
     for number, seed in enumerate(spec.seeds, 1):
@@ -196,17 +194,15 @@ def _fit_twins(run: Run, rows: pd.DataFrame, earlier: ModelVersion | None) -> li
         run.collaborators.progress(
             f"fitting seed {number} of {len(spec.seeds)} on {len(rows):,} rows"
         )
-        twins.append(fit(spec, rows, seed).pipeline)
+        twins.append(run.collaborators.fit(spec, rows, seed).pipeline)
     return twins
 
 
 def _refit(run: Run, window: Window) -> tuple[Pipeline, int]:
     """The first seed's fit on everything that has matured, and its number of labelled rows."""
-    from pipelines.training.fit import fit
-
     rows = read_rows(run.spec, run.workspace.path(FRAME), window)
     run.collaborators.progress(f"fitting the refit on {len(rows):,} rows")
-    fitted = fit(run.spec, rows, run.spec.seeds[0])
+    fitted = run.collaborators.fit(run.spec, rows, run.spec.seeds[0])
     return fitted.pipeline, fitted.rows
 
 

@@ -1,0 +1,135 @@
+"""Fits of coming weeks, made in threads while the weeks before them are decided.
+
+A fit depends on the recipe, its rows and its seed, not on decisions. A retraining gets one that was
+made ahead only if it has the same rows, so a backfill decides as it would without them. Estimators
+that hold Python's interpreter lock while they fit gain nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pipelines.core.errors import DataError
+from pipelines.core.files import working_folder
+from pipelines.core.time import Window
+from pipelines.flows.frames import FRAME, read_rows, write_points
+from pipelines.flows.retrain.request import Request
+from pipelines.flows.retrain.run import RetrainCollaborators, fit_rows, requested_spec
+from pipelines.training.split import split_plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipelines.backtest.history import History
+    from pipelines.spec.model import ModelSpec
+    from pipelines.training.fit import Fitted
+
+
+class FitsAhead:
+    """The fits of coming weeks.
+
+    Arguments:
+        pool: makes them.
+        history: the decision points of all weeks, with the labels as known at each; ``None``:
+            nothing is made ahead.
+        dates: the instants of the weeks, increasing.
+    """
+
+    def __init__(
+        self, pool: ThreadPoolExecutor, history: History | None, dates: Sequence[datetime]
+    ) -> None:
+        self.pool, self.history, self.dates = pool, history, dates
+        self._begun: set[datetime] = set()
+        self._made: dict[str, Future[Fitted]] = {}
+
+    def begin(self, as_of: datetime) -> None:
+        """Begin the fits of the next two weeks from an instant on, unless they have begun."""
+        for one in [one for one in self.dates if one >= as_of][:2]:
+            if one not in self._begun:
+                self._begun.add(one)
+                self._begin(one)
+
+    def _begin(self, as_of: datetime) -> None:
+        """The refit, and the twins of all seeds but the first: that is an earlier week's refit."""
+        if self.history is None:
+            return
+        spec = self.history.spec
+        plan, (first, *others) = split_plan(spec, as_of), spec.seeds
+        wanted = [(plan.train, seed) for seed in others]
+        if plan.refit is not None:
+            wanted.append((plan.refit, first))
+        for window, seed in wanted:
+            rows = self.history.frame(self.history.part(window), as_of)
+            self._made[fit_key(spec, rows, seed)] = self.pool.submit(fit_rows, spec, rows, seed)
+
+    def fit(self, spec: ModelSpec, rows: pd.DataFrame, seed: int) -> Fitted:
+        """As ``training.fit.fit``, but a fit of these rows that was begun is not made again."""
+        made = self._made.pop(fit_key(spec, rows, seed), None)
+        return fit_rows(spec, rows, seed) if made is None else made.result()
+
+
+@contextmanager
+def fits_ahead(
+    requests: Sequence[Request], collaborators: RetrainCollaborators
+) -> Iterator[FitsAhead]:
+    """Build the features of all weeks at once, and make fits until the block ends.
+
+    Weeks of decision points are kept, so the retrainings find what was computed here. Nothing is
+    made ahead of a single retraining, or if the events of the last one cannot be used.
+
+    Arguments:
+        requests: the retrainings, oldest first.
+        collaborators: what they work with.
+
+    Raises:
+        Unavailable: the events do not answer.
+    """
+    dates = [one.as_of for one in requests]
+    history = None
+    if len(requests) > 1:
+        try:
+            history = _history(requests, collaborators)
+        except DataError as problem:
+            collaborators.progress(f"no fits are made ahead: {problem.summary}")
+    pool = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1), thread_name_prefix="fit")
+    try:
+        yield FitsAhead(pool, history, dates)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _history(requests: Sequence[Request], collaborators: RetrainCollaborators) -> History:
+    """The decision points of all weeks, and each label that differed at one of them."""
+    from pipelines.backtest.history import History
+    from pipelines.flows.backtest.labels import labels_that_changed
+
+    dates, progress = [one.as_of for one in requests], collaborators.progress
+    spec = requested_spec(requests[-1], collaborators.load_spec, collaborators.ledger)
+    events = collaborators.open_events(spec)
+    span = Window(split_plan(spec, dates[0]).train.start, dates[-1])
+    with working_folder("gauntlet-fits-") as folder:
+        snapshot = events.snapshot(spec.streams, dates[-1])
+        with events.tables(snapshot, spec.streams) as tables:
+            write_points(events, spec.frame, snapshot, tables, span.start, folder / FRAME)
+        rows = read_rows(spec, folder / FRAME, span)
+        changed = labels_that_changed(events, spec, snapshot, rows, dates, progress)
+    return History(spec, rows, changed)
+
+
+def fit_key(spec: ModelSpec, rows: pd.DataFrame, seed: int) -> str:
+    """A hash over everything that a fit depends on."""
+    import pandas as pd
+
+    from pipelines.training.columns import feature_matrix
+
+    labelled = rows[rows["label"].notna()]
+    whole = hashlib.sha256(f"{spec.recipe} {seed}".encode())
+    for part in (feature_matrix(spec, labelled), labelled["label"]):
+        whole.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
+    return whole.hexdigest()

@@ -1,0 +1,139 @@
+"""Fits that are made ahead: which, of which rows, and for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipelines.core.errors import DataError
+from pipelines.core.time import FixedClock
+from pipelines.flows import fits_ahead as module
+from pipelines.flows.fits_ahead import FitsAhead, fit_key, fits_ahead
+from pipelines.flows.frames import FRAME, read_rows, write_points
+from pipelines.flows.retrain.request import Request
+from pipelines.spec.model import ModelSpec
+from pipelines.training.fit import TooFewTrainingRows
+from pipelines.training.split import split_plan
+from tests.support.backtest.small_history import MONDAYS, SPEC, small_history
+from tests.support.sales_home import AS_OF, connections_to, declaration, rows
+
+WEEK = timedelta(days=7)
+SEEDS = SPEC.model_copy(update={"seeds": (1, 2, 3)})
+WEEKS = MONDAYS[6:9]
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Number of rows and seed of each fit that is made."""
+    found: list[tuple[int, int]] = []
+
+    def fit(_: ModelSpec, rows: pd.DataFrame, seed: int) -> Any:
+        if not len(rows):
+            raise TooFewTrainingRows("no rows")
+        found.append((len(rows), seed))
+        return object()
+
+    monkeypatch.setattr(module, "fit_rows", fit)
+    return found
+
+
+@pytest.fixture
+def ahead() -> Iterator[FitsAhead]:
+    history = small_history()
+    history.spec = SEEDS
+    with ThreadPoolExecutor(1) as pool:
+        yield FitsAhead(pool, history, WEEKS)
+
+
+def training_rows(ahead: FitsAhead, place: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of twin and refit, as a retraining reads them."""
+    plan, history = split_plan(SEEDS, WEEKS[place]), ahead.history
+    assert history is not None
+    assert plan.refit is not None
+    twin, refit = (
+        history.frame(history.part(window), WEEKS[place]) for window in (plan.train, plan.refit)
+    )
+    return twin, refit
+
+
+def test_the_fits_of_a_week_and_the_next_are_begun_once(
+    ahead: FitsAhead, made: list[tuple[int, int]]
+) -> None:
+    for week, fits in ((WEEKS[0], 6), (WEEKS[0], 6), (WEEKS[1], 9), (WEEKS[2], 9)):
+        ahead.begin(week)
+        ahead.pool.submit(int).result()
+        assert len(made) == fits
+    assert [seed for _, seed in made] == 3 * [2, 3, 1]
+
+
+def test_a_retraining_gets_the_fit_of_its_rows_and_no_other(
+    ahead: FitsAhead, made: list[tuple[int, int]]
+) -> None:
+    ahead.begin(WEEKS[0])
+    twin, refit = training_rows(ahead, 0)
+    first, second = ahead.fit(SEEDS, refit, 1), ahead.fit(SEEDS, twin, 2)
+    assert first is not second
+    ahead.pool.submit(int).result()
+    assert len(made) == 6
+    corrected = refit.assign(label=refit["label"].where(refit.index > 0, 99.0))
+    for others in ((SEEDS, corrected, 1), (SEEDS, twin, 1), (SEEDS, refit, 1)):
+        assert ahead.fit(*others) is not first
+    assert len(made) == 9
+
+
+def test_an_error_of_a_fit_is_raised_where_the_fit_is_needed(
+    ahead: FitsAhead, made: list[tuple[int, int]]
+) -> None:
+    nothing = training_rows(ahead, 0)[1].iloc[:0]
+    key = fit_key(SEEDS, nothing, 1)
+    vars(ahead)["_made"][key] = ahead.pool.submit(module.fit_rows, SEEDS, nothing, 1)
+    with pytest.raises(TooFewTrainingRows):
+        ahead.fit(SEEDS, nothing, 1)
+    assert not made
+
+
+def test_the_rows_ahead_are_those_that_a_retraining_reads(tmp_path: Path) -> None:
+    parts = connections_to(rows(), tmp_path, AS_OF)
+    spec = ModelSpec.model_validate(declaration())
+    parts = parts.retraining.__class__(
+        **vars(parts.retraining) | {"load_spec": lambda _: spec, "clock": FixedClock(AS_OF)}
+    )
+    weeks = (AS_OF - WEEK, AS_OF)
+    events = parts.open_events(spec)
+    with fits_ahead([Request(model="sales", as_of=at) for at in weeks], parts) as ahead:
+        history = ahead.history
+    assert history is not None
+    for at in weeks:
+        plan, snapshot = split_plan(spec, at), events.snapshot(spec.streams, at)
+        path = tmp_path / FRAME
+        with events.tables(snapshot, spec.streams) as tables:
+            write_points(events, spec.frame, snapshot, tables, plan.train.start, path)
+        for window in (plan.train, plan.refit or plan.train):
+            read, frame = read_rows(spec, path, window), history.frame(history.part(window), at)
+            assert len(read)
+            pd.testing.assert_frame_equal(frame, read)
+            assert fit_key(spec, frame, 1) == fit_key(spec, read, 1)
+
+
+def test_nothing_is_made_ahead_where_the_last_week_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unusable(*_: object) -> None:
+        raise DataError("a label is from the future")
+
+    monkeypatch.setattr(module, "_history", unusable)
+    reported: list[str] = []
+    parts: Any = SimpleNamespace(progress=reported.append)
+    with fits_ahead([Request(model="sales", as_of=at) for at in WEEKS], parts) as ahead:
+        ahead.begin(WEEKS[0])
+    assert reported == ["no fits are made ahead: a label is from the future"]
+    with fits_ahead([Request(model="sales", as_of=AS_OF)], parts) as ahead:
+        assert ahead.history is None
+    assert len(reported) == 1
