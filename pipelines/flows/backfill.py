@@ -84,10 +84,9 @@ class Backfill:
         with fits_ahead([self._request(as_of) for as_of in coming], using) as ahead:
             began = using.clock.now()
             for number, as_of in enumerate(request.as_of, 1):
-                left = len([one for one in coming if one >= as_of])
-                passed = using.clock.now() - began
-                where = f"{number} of {len(request.as_of)}"
-                where += time_left(passed, len(coming) - left, len(coming))
+                done = sum(one < as_of for one in coming)
+                left = time_left(using.clock.now() - began, done, len(coming))
+                where = f"{number} of {len(request.as_of)}{left}"
                 ahead.begin(as_of)
                 yield self._week(as_of, live, ahead.fit, where)
 

@@ -66,7 +66,11 @@ class FitsAhead:
             wanted.append((plan.refit, first))
         for window, seed in wanted:
             rows = self.history.frame(self.history.part(window), as_of)
-            self._made[fit_key(spec, rows, seed)] = self.pool.submit(fit_rows, spec, rows, seed)
+            try:
+                key = fit_key(spec, rows, seed)
+            except DataError:  # the retraining of the week reports it
+                return
+            self._made[key] = self.pool.submit(fit_rows, spec, rows, seed)
 
     def fit(self, spec: ModelSpec, rows: pd.DataFrame, seed: int) -> Fitted:
         """As ``training.fit.fit``, but a fit of these rows that was begun is not made again."""

@@ -1,4 +1,4 @@
-"""Fits that are made ahead: which, of which rows, and for whom."""
+"""Which fits are made ahead, of which rows, and when they are used."""
 
 from __future__ import annotations
 
