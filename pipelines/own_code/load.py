@@ -52,12 +52,13 @@ def load_function(own: OwnFunction, where: str) -> Callable[..., Any]:
         SpecError: its module cannot be imported, or needs what is not installed.
     """
     name = (own.function or "").partition(":")[2]
-    check_libraries(own.files)
-    package = package_name(own.files)
+    module_name = f"{package_name(own.files)}.{own.own_module}"
+    if module_name not in sys.modules:
+        check_libraries(own.files)
     with _lock:
         put_package(own.files)
         try:
-            module = importlib.import_module(f"{package}.{own.own_module}")
+            module = importlib.import_module(module_name)
         except Exception as cause:
             raise SpecError(
                 "a module cannot be imported",

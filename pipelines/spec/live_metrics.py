@@ -16,6 +16,7 @@ ERROR_SHARE, LATENCY = "error_share", "latency_ms"
 LATE = ":late"  # share of the outcome's events that came too late; cannot be declared
 OF_THE_LOG = (ERROR_SHARE, LATENCY)
 _IF_DECLARED = (Metric.PINBALL, Metric.SCALED_ABSOLUTE_ERROR, Metric.MAPE)
+
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT)
 _GROUPS = (ColumnType.STRING, ColumnType.INTEGER, ColumnType.BOOLEAN)
 
@@ -23,8 +24,8 @@ _GROUPS = (ColumnType.STRING, ColumnType.INTEGER, ColumnType.BOOLEAN)
 def losses_of(spec: ModelSpec) -> tuple[str, ...]:
     """Names of the losses that each answer of a model has once its label has matured.
 
-    Losses that need a parameter, or labels other than zero, are only included where the model
-    declares them as its metric or a guardrail.
+    Losses that need a parameter, a function, or labels other than zero, are only included where the
+    model declares them as its metric or a guardrail.
     """
     declared = {spec.metric.name, *(guard.name for guard in spec.guardrails)}
     return tuple(
@@ -33,7 +34,7 @@ def losses_of(spec: ModelSpec) -> tuple[str, ...]:
         if metric.task == spec.metric.name.task
         and metric.is_row_mean
         and not metric.higher_is_better
-        and (metric not in _IF_DECLARED or metric in declared)
+        and (metric in declared or not (metric.is_own or metric in _IF_DECLARED))
     )
 
 

@@ -82,6 +82,9 @@ class Estimator(OwnFunction, Declaration):
 class Metric(StrEnum):
     """Metrics that are means of per-row influence values.
 
+    ``own_error`` and ``own_loss`` are means of the losses that an own function returns, of numbers
+    and of probabilities of the positive class.
+
     ``mape`` is the mean of the absolute error divided by the size of the label. ``accuracy`` and
     ``f1`` take the positive class where its probability is above one half; of more than two
     classes, ``accuracy`` takes the most probable one.
@@ -93,12 +96,14 @@ class Metric(StrEnum):
     MAPE = "mape"
     PINBALL = "pinball"
     SCALED_ABSOLUTE_ERROR = "scaled_absolute_error"
+    OWN_ERROR = "own_error"
     LOG_LOSS = "log_loss"
     BRIER = "brier"
     ACCURACY = "accuracy"
     F1 = "f1"
     AUC = "auc"
     AVERAGE_PRECISION = "average_precision"
+    OWN_LOSS = "own_loss"
 
     @property
     def task(self) -> Literal["regression", "classification"]:
@@ -121,6 +126,11 @@ class Metric(StrEnum):
         """Whether it is a plain mean of one value a row, so that rows can be weighted."""
         return self not in {Metric.RMSE, Metric.F1, Metric.AUC, Metric.AVERAGE_PRECISION}
 
+    @property
+    def is_own(self) -> bool:
+        """Whether an own function computes it."""
+        return self in {Metric.OWN_ERROR, Metric.OWN_LOSS}
+
 
 _REGRESSION = {
     Metric.ABSOLUTE_ERROR,
@@ -129,11 +139,12 @@ _REGRESSION = {
     Metric.MAPE,
     Metric.PINBALL,
     Metric.SCALED_ABSOLUTE_ERROR,
+    Metric.OWN_ERROR,
 }
 
 
-class PrimaryMetric(Declaration):
-    """The metric that decides, in its own unit."""
+class PrimaryMetric(OwnFunction, Declaration):
+    """The metric that decides, in its own unit; ``own_error`` and ``own_loss`` have a function."""
 
     name: Metric
     quantile: float | None = Field(default=None, gt=0, lt=1, description="pinball only")
@@ -151,6 +162,8 @@ class PrimaryMetric(Declaration):
             raise ValueError("pinball needs a quantile, no other metric takes one")
         if (self.name is Metric.SCALED_ABSOLUTE_ERROR) != (self.denominator is not None):
             raise ValueError("scaled_absolute_error needs a denominator, no other metric takes one")
+        if self.name.is_own != (self.function is not None):
+            raise ValueError("own_error and own_loss need a function, no other metric takes one")
         return self
 
     def measures_as(self, other: PrimaryMetric) -> bool:
@@ -165,6 +178,13 @@ class Guardrail(Declaration):
     name: Metric
     margin: float = Field(ge=0)
     quantile: float | None = Field(default=None, gt=0, lt=1)
+
+    @field_validator("name")
+    @classmethod
+    def _of_a_library(cls, name: Metric) -> Metric:
+        if name.is_own:
+            raise ValueError("an own function can be the metric, and no guardrail")
+        return name
 
 
 class Slice(Declaration):

@@ -9,7 +9,9 @@ from pipelines.core.arrays import Floats, Integers
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Metric
 from pipelines.training.fit import label_numbers
+from pipelines.training.metrics import primary_metric
 
+OWN_LEVELS = tuple(place / 20 for place in range(1, 20))
 PRIOR_LABELS = 30  # the overall constant counts as this many labels of each entity
 
 
@@ -17,10 +19,10 @@ def baseline_predictions(spec: ModelSpec, training: pd.DataFrame, rows: pd.DataF
     """For each row the best constant for its entity's training labels, shape as in ``Scored``.
 
     That is the primary metric's constant: median, quantile, mean or share of positives; for F1 it
-    is a probability of one. For a percentage error labels are weighted by the inverse of their
-    size. The overall constant is added to each entity's labels ``PRIOR_LABELS`` times. So an entity
-    without training labels gets the overall constant, and few equal labels do not make a rate 0 or
-    1.
+    is a probability of one, and for an own error the quantile with the smallest mean loss. For a
+    percentage error labels are weighted by the inverse of their size. The overall constant is added
+    to each entity's labels ``PRIOR_LABELS`` times. So an entity without training labels gets the
+    overall constant, and few equal labels do not make a rate 0 or 1.
 
     Arguments:
         training: labelled rows of the training span: keys and label.
@@ -46,21 +48,31 @@ def _constants(spec: ModelSpec, label: Floats, code: Integers, entities: int) ->
         return np.stack([_means(one, code, entities, float(one.mean())) for one in shares], axis=1)
     if spec.metric.name is Metric.MAPE:
         return _percentage_constants(label, code, entities)
-    level = _level(spec)
+    level = _level(spec, label)
     if level is None:
         return _means(label, code, entities, float(label.mean()))
     return _quantiles(label, code, entities, float(np.quantile(label, level)), level)
 
 
-def _level(spec: ModelSpec) -> float | None:
+def _level(spec: ModelSpec, label: Floats) -> float | None:
     """The quantile that minimises the primary metric; ``None`` where the mean does."""
     match spec.metric.name:
         case Metric.ABSOLUTE_ERROR | Metric.SCALED_ABSOLUTE_ERROR:
             return 0.5
         case Metric.PINBALL:
             return spec.metric.quantile
+        case Metric.OWN_ERROR:
+            return _best_level(spec, label)
         case _:
             return None
+
+
+def _best_level(spec: ModelSpec, label: Floats) -> float:
+    """The quantile of the labels that has the smallest mean own error as a constant."""
+    metric, constants = primary_metric(spec), np.quantile(label, OWN_LEVELS)
+    nothing = pd.DataFrame(index=range(len(label)))
+    means = [metric.utilities(label, np.full(len(label), one), nothing).mean() for one in constants]
+    return float(OWN_LEVELS[int(np.argmax(means))])
 
 
 def _means(label: Floats, code: Integers, entities: int, prior: float) -> Floats:

@@ -9,9 +9,11 @@ import numpy as np
 
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import SpecError
+from pipelines.own_code.declared import OwnFunction
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.training import Guardrail, Metric
 from pipelines.stats import influence, multiclass
+from pipelines.training.own_metric import own_losses
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +45,7 @@ class RowMetric:
     kind: Metric
     quantile: float | None = None
     denominator: str | None = None
+    own: OwnFunction | None = None
 
     @property
     def name(self) -> str:
@@ -65,7 +68,10 @@ class RowMetric:
 
         Raises:
             Undefined: when the metric does not exist for these rows.
+            SpecError: when an own function fails, or its losses are not those of single rows.
         """
+        if self.own is not None:
+            return 0.0 - own_losses(self.own, label, prediction)
         if prediction.ndim > 1:
             return _MANY_CLASSES[self.kind](label, prediction)
         if self.kind is Metric.PINBALL and self.quantile is not None:
@@ -95,7 +101,8 @@ def primary_metric(spec: ModelSpec) -> RowMetric:
             got=below,
             wanted=f"label, or one of {sorted(spec.feature_names)}",
         )
-    return RowMetric(spec.metric.name, spec.metric.quantile, below)
+    own = spec.metric if spec.metric.name.is_own else None
+    return RowMetric(spec.metric.name, spec.metric.quantile, below, own)
 
 
 def guardrail_metric(spec: ModelSpec, guardrail: Guardrail) -> RowMetric:

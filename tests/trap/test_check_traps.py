@@ -264,10 +264,16 @@ class Sold(RegressorMixin, BaseEstimator):
 
     def predict(self, X):
         return X["sold"].fillna(0.0) * self.ratio_
+
+def late(label, prediction):
+    return abs(label - prediction) * (1 + (label > prediction))
 """
 GOOD: dict[str, dict[str, Any]] = {
     "a regression": {},
-    "own code": {"estimator": {"function": "shops:Sold"}},
+    "own code": {
+        "estimator": {"function": "shops:Sold"},
+        "metric": {"name": "own_error", "function": "shops:late", "minimum_effect": 0.5},
+    },
     "a forest": with_estimator("sklearn.ensemble.HistGradientBoostingRegressor", max_iter=5),
 }
 

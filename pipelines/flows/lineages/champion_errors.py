@@ -133,8 +133,8 @@ def _pairs(
 
 def _measure(spec: ModelSpec) -> tuple[object, ...]:
     """What has to be declared alike in weeks that are scored together."""
-    metric = spec.metric
-    return spec.label, metric.name, metric.quantile, metric.denominator, spec.points.keys
+    metric = spec.metric.model_copy(update={"minimum_effect": 1.0})
+    return spec.label, metric.digest, spec.points.keys
 
 
 def _spans(weeks: Sequence[ComparedWeek]) -> Iterator[tuple[ComparedWeek, datetime]]:

@@ -156,7 +156,7 @@ def _cbpe(spec: ModelSpec, parts: Sequence[PredictedRows]) -> Estimator | None:
         return None
     inputs = np.concatenate([_log_odds(one.predictions) for one in parts])
     calibration = LogisticRegression(C=100.0).fit(inputs, label)
-    score = _scores(classes)[spec.metric.name]
+    score = _own_score(spec) if spec.metric.name.is_own else _scores(classes)[spec.metric.name]
     return lambda about: expected_metric(
         score, about.predictions, calibration.predict_proba(_log_odds(about.predictions))
     )
@@ -168,6 +168,16 @@ def _log_odds(probability: Floats) -> Floats:
         probability = np.stack([1 - probability, probability], axis=1)
     logs = np.log(np.clip(probability, _SMALLEST, 1))
     return np.asarray(logs[:, 1:] - logs[:, :1])
+
+
+def _own_score(spec: ModelSpec) -> Score:
+    metric = primary_metric(spec)
+
+    def score(label: Floats, probability: Floats, weight: Floats) -> float:
+        utilities = metric.utilities(label, probability, pd.DataFrame())
+        return metric.value(np.average(utilities, weights=weight, keepdims=True))
+
+    return score
 
 
 def _scores(classes: int) -> dict[Metric, Score]:

@@ -42,9 +42,9 @@ def add_sources(tree: yaml.Node | None, folder: Path) -> None:
 
 def _parts(tree: yaml.Node | None) -> Iterator[yaml.MappingNode]:
     """The nodes that may have a function."""
-    node = entry(tree, "estimator")
-    if isinstance(node, yaml.MappingNode):
-        yield node
+    for node in (entry(tree, "estimator"), entry(tree, "metric")):
+        if isinstance(node, yaml.MappingNode):
+            yield node
 
 
 def _mapping(files: dict[str, str]) -> yaml.MappingNode:

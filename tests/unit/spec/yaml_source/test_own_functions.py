@@ -14,6 +14,7 @@ import yaml
 from pipelines.core.errors import SpecError
 from pipelines.spec.load import load_model
 from pipelines.training.estimator import declared_estimator
+from pipelines.training.metrics import primary_metric
 
 ROOT = Path(__file__).parents[4]
 EXAMPLE = yaml.safe_load((ROOT / "models" / "demand.yaml").read_text(encoding="utf-8"))
@@ -22,7 +23,7 @@ GUIDE = (ROOT / "docs" / "own-code.md").read_text(encoding="utf-8")
 
 def blocks(language: str) -> dict[str, str]:
     """The guide's examples by the file that they begin with."""
-    found = re.findall(rf"^```{language}\n# (\S+)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    found = re.findall(rf"^```{language}\n# ([^\n]+)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
     return dict(found)
 
 
@@ -47,6 +48,15 @@ def test_the_estimator_of_the_guide_is_fitted_as_it_is_shown(tmp_path: Path) -> 
     assert np.corrcoef(predicted, rows["sold_7d"])[0, 1] > 0.9
 
 
+def test_the_metric_of_the_guide_counts_as_it_is_shown(tmp_path: Path) -> None:
+    spec = load_model(
+        write(tmp_path, **yaml.safe_load(blocks("yaml")["models/demand.yaml, the metric"]))
+    )
+    label, prediction = np.array([3.0, 3.0]), np.array([1.0, 5.0])
+    losses = primary_metric(spec).utilities(label, prediction, pd.DataFrame())
+    assert losses.tolist() == [-8.0, -2.0]
+
+
 def test_a_changed_file_is_a_changed_recipe(tmp_path: Path) -> None:
     own = {"estimator": {"function": "shops:build"}}
     first = load_model(write(tmp_path, **own))
@@ -69,7 +79,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "another folder": ({"function": "../shops:build"}, "estimator.function"),
     "a dotted module": ({"function": "code.shops:build"}, "estimator.function"),
-    "no such module": ({"function": "shop:build"}, "one of ['shops']"),
+    "no such module": ({"function": "shop:build"}, "one of ["),
 }
 
 
