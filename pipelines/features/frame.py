@@ -19,6 +19,7 @@ from pipelines.features.decision_points import (
 from pipelines.features.engine.pre_aggregation import pre_aggregate
 from pipelines.features.engine.time_grid import instant, on_clock
 from pipelines.features.labels import LABEL, MATURED_AT, label_requests, with_label
+from pipelines.features.own_feature import column_of
 from pipelines.features.windows import FEATURE, window_requests, with_windows
 from pipelines.spec.features import (
     AttributeFeature,
@@ -83,24 +84,31 @@ def build_frame(
             columns[feature.name] = points[FEATURE + feature.name]
     for feature in spec.features:
         if isinstance(feature, ExpressionFeature):
-            columns[feature.name] = _expression(feature, points, columns)
+            columns[feature.name] = _expression(spec, feature, points, columns)
     if spec.label is not None:
         columns |= {"label": points[LABEL], "matured_at": points[MATURED_AT]}
     order = dict.fromkeys([*spec.points.keys, "decision_time", *spec.feature_names, *columns])
     return points.select(*(columns[name].name(name) for name in order))
 
 
-def _expression(feature: ExpressionFeature, points: ibis.Table, features: Mapping[str, Any]) -> Any:
+def _expression(
+    spec: FrameSpec, feature: ExpressionFeature, points: ibis.Table, features: Mapping[str, Any]
+) -> Any:
     """The column of an expression of other features and of the point's columns."""
+
+    def operand(name: str) -> Any:
+        column = features[name] if name in features else points[name]
+        return column if column.type().is_string() else column.cast("float64")
+
+    if feature.function is not None:
+        operands = {column: operand(name) for column, name in feature.columns.items()}
+        return column_of(feature, spec.function_types(feature), operands)
 
     def divide(left: Any, right: Any) -> Any:
         divisor = ibis.literal(right) if isinstance(right, float) else right
         return left / divisor.nullif(ibis.literal(0.0))
 
-    operands = {
-        name: (features[name] if name in features else points[name]).cast("float64")
-        for name in feature.parsed.operands
-    }
+    operands = {name: operand(name) for name in feature.parsed.operands}
     return feature.parsed.evaluate(operands, divide)
 
 

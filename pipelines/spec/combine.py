@@ -63,6 +63,7 @@ champion's own names to the columns of the frame:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -138,7 +139,7 @@ def other_names(spec: ModelSpec, other: ModelSpec, prefix: str = OTHER) -> dict[
     own |= {
         feature.name
         for feature in other.features
-        if isinstance(feature, ExpressionFeature) and not own.isdisjoint(feature.parsed.operands)
+        if isinstance(feature, ExpressionFeature) and not own.isdisjoint(feature.operands)
     }
     taken = [*spec.feature_names, *spec.points.keys]
     names: dict[str, str] = {}
@@ -151,11 +152,11 @@ def other_names(spec: ModelSpec, other: ModelSpec, prefix: str = OTHER) -> dict[
 
 def _renamed(feature: Feature, names: Mapping[str, str]) -> Feature:
     """A feature under its other name, with the same value."""
-    update = {"name": names[feature.name]}
+    update: dict[str, Any] = {"name": names[feature.name]}
     if isinstance(feature, AttributeFeature):
         update["column"] = feature.source
     elif isinstance(feature, ExpressionFeature):
-        update["expression"] = feature.parsed.renamed(names)
+        update |= feature.renamed(names)
     return type(feature).model_validate(feature.as_json() | update)
 
 

@@ -3,14 +3,16 @@ expressions of these."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from pipelines.core.names import Column, Name
 from pipelines.core.time import duration_text
+from pipelines.own_code.declared import OwnFunction
 from pipelines.spec.expressions import Expression
 from pipelines.spec.fields import Condition, Declaration, Duration, Keys, Span, Zone
 from pipelines.spec.points import WindowAggregate
@@ -107,34 +109,73 @@ class WindowFeature(_Feature):
         return self
 
 
-class ExpressionFeature(_Feature):
-    """An arithmetic expression of other features and of columns of the decision point.
+class ExpressionFeature(OwnFunction, _Feature):
+    """An expression of other features and of columns of the decision point.
 
-    It is missing where an operand is missing or a divisor is zero. Operands are features that are
-    not expressions themselves, or columns of the point; a feature takes precedence over a column.
+    It is arithmetic, and missing where an operand is missing or a divisor is zero, or what an own
+    function makes of a table with its operands. Operands are features that are not expressions
+    themselves, or columns of the point; a feature takes precedence over a column.
     """
 
     kind: Literal["expression"]
-    expression: str = Field(
+    expression: str | None = Field(
+        default=None,
         examples=["price / price_8w"],
         description="names and numbers, + - * / and parentheses",
+    )
+    columns: dict[Column, Column] = Field(
+        default={},
+        description="function only: features or columns of the point, by the name of the column "
+        "that the function gets",
     )
 
     @field_validator("expression")
     @classmethod
-    def _parsed(cls, text: str) -> str:
-        Expression(text)
+    def _parsed(cls, text: str | None) -> str | None:
+        if text is not None:
+            Expression(text)
         return text
+
+    @model_validator(mode="after")
+    def _one_definition(self) -> ExpressionFeature:
+        if (self.expression is None) == (self.function is None):
+            raise ValueError("an expression, or a function in models/code/")
+        if (self.function is None) == bool(self.columns):
+            raise ValueError("a function needs columns, an expression takes none")
+        return self
 
     @cached_property
     def parsed(self) -> Expression:
-        """The parsed expression."""
-        return Expression(self.expression)
+        """The parsed expression, of a feature without a function.
+
+        Raises:
+            ValueError: it has a function.
+        """
+        return Expression(self.expression or "")
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The features and columns that it is computed from."""
+        if self.function is not None:
+            return tuple(dict.fromkeys(self.columns.values()))
+        return self.parsed.operands
+
+    def renamed(self, names: Mapping[str, str]) -> dict[str, Any]:
+        """Its definition with other names of operands, in one form whatever the spacing."""
+        if self.function is None:
+            return {"expression": self.parsed.renamed(names)}
+        columns = {column: names.get(name, name) for column, name in self.columns.items()}
+        return {"function": self.function, "files": self.files, "columns": columns}
 
     @property
     def in_words(self) -> str:
         """Its definition in words."""
-        return self.expression
+        if self.function is None:
+            return self.expression or ""
+        return f"{self.function} of " + ", ".join(
+            name if name == column else f"{name} as {column}"
+            for column, name in self.columns.items()
+        )
 
 
 Feature = Annotated[

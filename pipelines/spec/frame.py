@@ -74,7 +74,16 @@ class FrameSpec:
 
     def point_operands(self, feature: ExpressionFeature) -> list[Column]:
         """The operands of an expression that are columns of the point and not features."""
-        return [name for name in feature.parsed.operands if name not in self.feature_names]
+        return [name for name in feature.operands if name not in self.feature_names]
+
+    def function_types(self, feature: ExpressionFeature) -> dict[Column, ColumnType]:
+        """Types of the columns that an own function gets, sorted by the name that it knows."""
+        features = {one.name: one for one in self.features}
+        points = self.point_columns()
+        return {
+            column: self.type_of(features[name]) if name in features else points[name]
+            for column, name in sorted(feature.columns.items())
+        }
 
     def columns_read(self) -> dict[str, frozenset[str]]:
         """By stream, the columns that points, features and label read.
@@ -88,7 +97,7 @@ class FrameSpec:
             if isinstance(feature, AttributeFeature):
                 points.add(feature.source)
             elif isinstance(feature, ExpressionFeature):
-                points.update(feature.parsed.operands)
+                points.update(feature.operands)
             elif isinstance(feature, WindowFeature):
                 found[feature.stream].update(_aggregated(feature))
         if isinstance(self.label, OwnRowLabel):

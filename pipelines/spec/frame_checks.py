@@ -156,7 +156,7 @@ def _expression_problems(frame: FrameSpec) -> Iterator[str]:
     for feature in frame.features:
         if not isinstance(feature, ExpressionFeature):
             continue
-        for name in feature.parsed.operands:
+        for name in feature.operands:
             operand = features.get(name)
             if isinstance(operand, ExpressionFeature):
                 yield (
@@ -168,7 +168,8 @@ def _expression_problems(frame: FrameSpec) -> Iterator[str]:
                 kind = columns.get(name) if operand is None else frame.type_of(operand)
             except KeyError:
                 continue  # reported where the operand is declared
-            if kind is not None and kind not in NUMBERS:
+            takes_texts = feature.function is not None and kind is ColumnType.STRING
+            if kind is not None and kind not in NUMBERS and not takes_texts:
                 yield f"features.{feature.name}: {name!r} is a {kind.value}, not a number"
 
 

@@ -80,10 +80,10 @@ def definition_of(spec: ModelSpec, feature: Feature) -> str:
         declared = {one.name: one for one in spec.features}
         operands = {
             name: definition_of(spec, declared.get(name) or _column_feature(name))
-            for name in feature.parsed.operands
+            for name in feature.operands
         }
         named = {name: f"_{definition}" for name, definition in operands.items()}
-        return digest_of({"expression": feature.parsed.renamed(named)})[:16]
+        return digest_of(feature.renamed(named))[:16]
     if isinstance(feature, AttributeFeature):
         stream, read = spec.point_stream, {feature.source}
         value = {"column": feature.source}

@@ -267,12 +267,22 @@ class Sold(RegressorMixin, BaseEstimator):
 
 def late(label, prediction):
     return abs(label - prediction) * (1 + (label > prediction))
+
+def level(table):
+    return (table.sold.coalesce(0) + 1).ln()
 """
+LEVEL = {
+    "kind": "expression",
+    "name": "level",
+    "function": "shops:level",
+    "columns": {"sold": "sold"},
+}
 GOOD: dict[str, dict[str, Any]] = {
     "a regression": {},
     "own code": {
         "estimator": {"function": "shops:Sold"},
         "metric": {"name": "own_error", "function": "shops:late", "minimum_effect": 0.5},
+        "features": [*declaration()["features"], LEVEL],
     },
     "a forest": with_estimator("sklearn.ensemble.HistGradientBoostingRegressor", max_iter=5),
 }

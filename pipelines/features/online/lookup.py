@@ -152,7 +152,9 @@ class _Plan:
             if isinstance(one, CalendarFeature)
         ]
         self._expressions = [
-            (one.name, one.parsed) for one in spec.features if isinstance(one, ExpressionFeature)
+            (one.name, _expression(spec, one))
+            for one in spec.features
+            if isinstance(one, ExpressionFeature)
         ]
         self._views = [_View(spec, view) for view in feature_views(spec)]
 
@@ -169,12 +171,12 @@ class _Plan:
         for view in self._views:
             found, freshness[view.name] = view.serve(store, points, at)
             values |= found
-        for name, expression in self._expressions:
+        for name, (names, evaluate) in self._expressions:
             operands = [
                 values.get(operand) or [_known(point, operand) for point in points]
-                for operand in expression.operands
+                for operand in names
             ]
-            values[name] = [_evaluated(expression, row) for row in zip(*operands, strict=True)]
+            values[name] = evaluate([*zip(*operands, strict=True)])
         return Served({name: values[name] for name in self._names}, freshness)
 
 
@@ -200,6 +202,21 @@ def _known(point: Mapping[str, Any], column: Column) -> Any:
     """A column of a point; NaN, the only value that does not equal itself, is missing."""
     value = point.get(column)
     return value if value == value else None  # noqa: PLR0124
+
+
+Evaluate = Callable[[Sequence[Sequence[Any]]], list[float | None]]
+
+
+def _expression(spec: ModelSpec, feature: ExpressionFeature) -> tuple[Sequence[str], Evaluate]:
+    """The operands of an expression, and its values of rows of them."""
+    if feature.function is not None:
+        from pipelines.features.own_feature import RowFeature
+
+        types = spec.frame.function_types(feature)
+        names = [feature.columns[column] for column in types]
+        return names, RowFeature(feature, types).values
+    parsed = feature.parsed
+    return parsed.operands, lambda rows: [_evaluated(parsed, row) for row in rows]
 
 
 def _evaluated(expression: Expression, values: Sequence[Any]) -> float | None:

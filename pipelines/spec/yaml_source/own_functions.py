@@ -41,10 +41,11 @@ def add_sources(tree: yaml.Node | None, folder: Path) -> None:
 
 
 def _parts(tree: yaml.Node | None) -> Iterator[yaml.MappingNode]:
-    """The nodes that may have a function."""
-    for node in (entry(tree, "estimator"), entry(tree, "metric")):
-        if isinstance(node, yaml.MappingNode):
-            yield node
+    """The nodes that may have a function, each once: an anchor's node occurs several times."""
+    features = entry(tree, "features")
+    listed = features.value if isinstance(features, yaml.SequenceNode) else []
+    nodes = [entry(tree, "estimator"), entry(tree, "metric"), *listed]
+    yield from {id(node): node for node in nodes if isinstance(node, yaml.MappingNode)}.values()
 
 
 def _mapping(files: dict[str, str]) -> yaml.MappingNode:

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from pipelines.core.errors import SpecError
+from pipelines.features.own_feature import RowFeature
+from pipelines.spec.features import ExpressionFeature
 from pipelines.spec.load import load_model
 from pipelines.training.estimator import declared_estimator
 from pipelines.training.metrics import primary_metric
@@ -55,6 +57,23 @@ def test_the_metric_of_the_guide_counts_as_it_is_shown(tmp_path: Path) -> None:
     label, prediction = np.array([3.0, 3.0]), np.array([1.0, 5.0])
     losses = primary_metric(spec).utilities(label, prediction, pd.DataFrame())
     assert losses.tolist() == [-8.0, -2.0]
+
+
+def test_the_feature_of_the_guide_is_computed_as_it_is_shown(tmp_path: Path) -> None:
+    feature = yaml.safe_load(blocks("yaml")["models/demand.yaml, a feature"])
+    operands = {
+        "price_1w": "medicine_sold_7d",
+        "price_8w": "medicine_sold_28d",
+        "brand": "medicine",
+    }
+    feature["columns"] = {name: operands[column] for name, column in feature["columns"].items()}
+    spec = load_model(write(tmp_path, features=[*EXAMPLE["features"], feature]))
+    own = spec.features[-1]
+    assert isinstance(own, ExpressionFeature)
+    computed = RowFeature(own, spec.frame.function_types(own))  # brand, now, usual
+    rows = [("own", 3.0, 2.0), ("b", 3.0, 2.0), ("b", 3.0, 0.0)]
+    assert computed.values(rows) == [1.0, 1.5, None]
+    assert list(own.files) == ["prices.py"]
 
 
 def test_a_changed_file_is_a_changed_recipe(tmp_path: Path) -> None:

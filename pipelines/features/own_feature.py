@@ -1,0 +1,142 @@
+"""Features that an own function computes: one Ibis expression, for frames and for requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+
+from pipelines.core.errors import SpecError
+from pipelines.own_code.load import load_function, place_in_code
+from pipelines.spec.features import ExpressionFeature
+from pipelines.spec.fields import ColumnType
+
+if TYPE_CHECKING:
+    import duckdb
+
+INPUTS = ":inputs"
+_DOES_NOT_FOLLOW_FROM_A_ROW = (
+    ops.Analytic,
+    ops.Reduction,
+    ops.WindowFunction,
+    ops.Subquery,
+    ops.Impure,
+    ops.Unnest,
+)
+
+
+def column_of(
+    feature: ExpressionFeature, types: Mapping[str, ColumnType], operands: Mapping[str, Any]
+) -> Any:
+    """The feature as a column of the table that its operands are columns of, float64.
+
+    A value that is no finite number is missing.
+
+    Arguments:
+        feature: with a function.
+        types: of the columns that the function gets, by the name that it knows them under.
+        operands: these columns, numbers as float64.
+
+    Raises:
+        SpecError: the function fails, or its column is none that follows from each row alone.
+    """
+    table, column = _declared(feature, types)
+    found = {ops.Field(table, name): operands[name].op() for name in types}
+    return column.op().replace(found).to_expr()
+
+
+class RowFeature:
+    """A feature of single rows, compiled once and computed by DuckDB as in the frame.
+
+    Arguments:
+        feature: with a function.
+        types: as in ``column_of``.
+    """
+
+    def __init__(self, feature: ExpressionFeature, types: Mapping[str, ColumnType]) -> None:
+        self.feature, self.types = feature, types
+        self._compiled: tuple[duckdb.DuckDBPyConnection, str] | None = None
+
+    def values(self, rows: Sequence[Sequence[Any]]) -> list[float | None]:
+        """The feature of each row.
+
+        Arguments:
+            rows: of each row the values in the order of ``types``; None is missing.
+
+        Raises:
+            SpecError: as ``column_of``.
+        """
+        import pyarrow as pa
+
+        if self._compiled is None:
+            self._compiled = self._compile()
+        connection, query = self._compiled
+        kinds = {
+            name: pa.string() if _is_text(kind) else pa.float64()
+            for name, kind in self.types.items()
+        }
+        columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
+        table = pa.table(
+            {
+                name: pa.array([_plain(value, kind) for value in column], kind)
+                for (name, kind), column in zip(kinds.items(), columns, strict=True)
+            }
+        )
+        cursor = connection.cursor()
+        cursor.register(INPUTS, table)
+        return [value for (value,) in cursor.execute(query).fetchall()]
+
+    def _compile(self) -> tuple[duckdb.DuckDBPyConnection, str]:
+        import duckdb
+
+        _table, column = _declared(self.feature, self.types)
+        query = str(ibis.to_sql(column.name("value").as_table(), dialect="duckdb"))
+        return duckdb.connect(), query
+
+
+def _declared(
+    feature: ExpressionFeature, types: Mapping[str, ColumnType]
+) -> tuple[ops.Relation, ir.FloatingColumn]:
+    """The unbound table that the function gets, and its checked column as float64."""
+    where = f"features.{feature.name}.function"
+    function = load_function(feature, where)
+    schema = {name: "string" if _is_text(kind) else "float64" for name, kind in types.items()}
+    table = ibis.table(schema, name=INPUTS)
+    try:
+        column = function(table)
+    except Exception as cause:
+        raise SpecError(
+            f"{feature.function} fails",
+            where=place_in_code(cause) or where,
+            got=f"{type(cause).__name__}: {cause}",
+            wanted=f"a function of a table with the columns {list(types)}",
+        ) from cause
+    if not isinstance(column, ir.NumericColumn | ir.BooleanColumn):
+        raise SpecError(
+            f"{feature.function} returns no column of numbers",
+            where=where,
+            got=type(column).__name__,
+            wanted="an Ibis expression of the table's columns, such as table.now / table.usual",
+        )
+    foreign = {type(one).__name__ for one in column.op().find(_DOES_NOT_FOLLOW_FROM_A_ROW)}
+    if foreign or column.op().relations != frozenset({table.op()}):
+        raise SpecError(
+            "an own feature does not follow from its row alone",
+            where=where,
+            got=", ".join(sorted(foreign)) or "another table",
+            wanted="arithmetic, conditions and functions of single values: an aggregate of past "
+            "events is a window feature",
+        )
+    number = column.cast("float64")
+    return table.op(), ibis.ifelse(number.isnan() | number.isinf(), None, number)
+
+
+def _is_text(kind: ColumnType) -> bool:
+    return kind is ColumnType.STRING
+
+
+def _plain(value: Any, kind: Any) -> Any:
+    return value if value is None or str(kind) == "string" else float(value)
