@@ -28,7 +28,7 @@ from pipelines.core.records import canonical_json, digest_of
 from pipelines.core.time import Window
 from pipelines.core.weeks import WEEK
 from pipelines.own_code.libraries import distributions_of
-from pipelines.spec.training import Estimator
+from pipelines.spec.estimator import Estimator
 from pipelines.training.baseline import baseline_predictions
 from pipelines.training.fit import fit
 from pipelines.training.score import predict

@@ -99,14 +99,14 @@ class RowFeature:
 
 def _declared(
     feature: ExpressionFeature, types: Mapping[str, ColumnType]
-) -> tuple[ops.Relation, ir.FloatingColumn]:
+) -> tuple[ops.Relation, Any]:
     """The unbound table that the function gets, and its checked column as float64."""
     where = f"features.{feature.name}.function"
     function = load_function(feature, where)
     schema = {name: "string" if _is_text(kind) else "float64" for name, kind in types.items()}
     table = ibis.table(schema, name=INPUTS)
     try:
-        column = function(table)
+        column: Any = function(table)
     except Exception as cause:
         raise SpecError(
             f"{feature.function} fails",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pipelines.core.errors import SpecError
 from pipelines.own_code.libraries import distributions_of
 from pipelines.own_code.load import folder_of, is_own, read_package
-from pipelines.spec.training import ALLOWED_ESTIMATORS
+from pipelines.spec.estimator import ALLOWED_ESTIMATORS
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from pipelines.core.names import Name
 from pipelines.core.records import digest_of
 from pipelines.core.time import duration_text
+from pipelines.spec.estimator import Estimator
 from pipelines.spec.features import CalendarFeature, Feature
 from pipelines.spec.fields import NUMBERS, ColumnType, Cron, Declaration, Zone
 from pipelines.spec.frame import FrameSpec
@@ -30,7 +31,6 @@ from pipelines.spec.rollout import Rollout
 from pipelines.spec.serving import BoardPage, Serving
 from pipelines.spec.streams import Stream, Streams
 from pipelines.spec.training import (
-    Estimator,
     Gates,
     Guardrail,
     Metric,

@@ -12,7 +12,7 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from pipelines.core.errors import SpecError
-from pipelines.spec.training import ALLOWED_ESTIMATORS
+from pipelines.spec.estimator import ALLOWED_ESTIMATORS
 
 EXTRAS = ("lightgbm", "xgboost")  # optional dependencies of this project
 _OBJECT_KEYS = {"path", "parameters"}

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, clone
 
 from pipelines.core.errors import SpecError
 from pipelines.own_code.load import load_function, place_in_code
-from pipelines.spec.training import Estimator
+from pipelines.spec.estimator import Estimator
 from pipelines.training.instantiate import Instantiation, check_no_seed
 
 if TYPE_CHECKING:

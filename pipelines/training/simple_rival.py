@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.core.errors import DataError
-from pipelines.spec.training import Estimator, Metric
+from pipelines.spec.estimator import Estimator
+from pipelines.spec.training import Metric
 from pipelines.training.fit import fit
 from pipelines.training.sample import spread_rows
 from pipelines.training.score import Scored, score

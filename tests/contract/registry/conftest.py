@@ -19,7 +19,7 @@ from sklearn.preprocessing import OrdinalEncoder
 from pipelines.core.time import parse_instant
 from pipelines.packaging.package import Package, write_package
 from pipelines.release.registry import Registration
-from pipelines.spec.training import Estimator
+from pipelines.spec.estimator import Estimator
 from pipelines.training.own_estimator import own_estimator
 from tests.support.servers import mlflow
 from tests.support.services.mlflow_database import put_database

@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator
 
 from pipelines.core.errors import SpecError
 from pipelines.core.time import Window
+from pipelines.spec.estimator import Estimator
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.training import Estimator
 from pipelines.training.fit import fit
 from pipelines.training.own_estimator import own_estimator
 from pipelines.training.score import score
