@@ -85,6 +85,7 @@ proof: setup  ## the long simulations, as a table in docs/proof.md
 bench: setup  ## benchmarks against another side, into benchmarks/RESULTS.md; ROWS=1000000 for one size
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run_all.py $(if $(ROWS),--rows $(ROWS))
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/backtest.py
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/backfill.py
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/serving.py
 	@$(BIN)/python benchmarks/start.py
 

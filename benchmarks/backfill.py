@@ -1,7 +1,7 @@
 """Past weeks by one ``gauntlet backfill``, and by a ``gauntlet retrain`` for each of them.
 
-    python benchmarks/backfill.py                             26 weeks of a million events a year
-    python benchmarks/backfill.py --weeks 8 --rows 100000     fewer
+    python benchmarks/backfill.py                             26 weeks, into RESULTS.md
+    python benchmarks/backfill.py --weeks 8 --rows 100000     fewer, printed only
 
 Both sides are the commands as a person runs them, on the same simulated chain's events: one process
 for the backfill, and one process after another for the retrainings. Each side starts with an empty
@@ -29,6 +29,7 @@ from typing import Any
 import yaml
 from parts.chain import AS_OF, HOME, declare, store
 from parts.measuring import Step, machine, peak_mib, run_side, side_by_side
+from run_all import write_section
 
 WEEK = timedelta(days=7)
 WEEKS = 26
@@ -167,6 +168,8 @@ def main() -> None:
         "load": round(load, 1),
         "machine": machine(),
     }
+    if given.weeks == WEEKS:
+        write_section(f"backfill, {WEEKS} weeks, {given.rows:,} rows", table(answer))
     if not given.json:
         print(table(answer))
     print(json.dumps(answer))
