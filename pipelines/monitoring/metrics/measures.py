@@ -1,4 +1,4 @@
-"""Further metrics on matured labels, and the primary metric by declared slice."""
+"""Metrics on matured labels, of all rows and by declared slice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Measure(Record):
 
 
 class SliceMeasure(Record):
-    """The primary metric in one group of rows."""
+    """The metrics in one group of rows; the primary one decides whether it is worse."""
 
     column: str
     value: str
@@ -34,6 +34,7 @@ class SliceMeasure(Record):
     worse: bool = Field(
         description="the interval lies beyond the reference by more than the margin"
     )
+    metrics: tuple[Measure, ...] = Field(default=(), description="all that exist for these rows")
 
 
 class Measures(Record):

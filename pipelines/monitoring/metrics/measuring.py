@@ -1,4 +1,4 @@
-"""Computes further metrics on matured labels, and the primary metric by declared slice."""
+"""Computes metrics on matured labels, of all rows and by declared slice."""
 
 from __future__ import annotations
 
@@ -48,16 +48,21 @@ def measure(spec: ModelSpec, served: PredictedRows, held_out: PredictedRows) -> 
     times = decision_times(known.rows)
     known = known.where((times > times.iloc[-1] - spec.split.recent).to_numpy(bool))
     times = decision_times(known.rows)
-    reference = {one.name: one.value for one in _measured(spec, before)}
     return Measures(
         start=times.iloc[0].to_pydatetime().replace(tzinfo=UTC),
         end=times.iloc[-1].to_pydatetime().replace(tzinfo=UTC),
         labelled=len(known.rows),
-        metrics=tuple(
-            one.model_copy(update={"reference": reference.get(one.name)})
-            for one in _measured(spec, known)
-        ),
+        metrics=_against(spec, known, before),
         slices=tuple(_slices(spec, known, before)),
+    )
+
+
+def _against(spec: ModelSpec, about: PredictedRows, before: PredictedRows) -> tuple[Measure, ...]:
+    """Every metric of some rows, each with its value in the recent window."""
+    reference = {one.name: one.value for one in _measured(spec, before)}
+    return tuple(
+        one.model_copy(update={"reference": reference.get(one.name)})
+        for one in _measured(spec, about)
     )
 
 
@@ -163,18 +168,19 @@ def _slices(spec: ModelSpec, known: PredictedRows, before: PredictedRows) -> Ite
         values = slice_values(part, both).to_numpy(object)
         own, earlier = values[: len(known.rows)], values[len(known.rows) :]
         for value in pd.Series(own).value_counts().index:
-            found = _primary(spec, known.where(own == value))
+            newest, held_out = known.where(own == value), before.where(earlier == value)
+            found, reference = _primary(spec, newest), _primary(spec, held_out)
             if found is None:
                 continue
-            reference = _primary(spec, before.where(earlier == value))
             yield SliceMeasure(
                 column=part.column,
                 value=str(value),
-                rows=int(np.sum(own == value)),
+                rows=len(newest.rows),
                 metric=found.value,
                 interval=found.interval,
                 reference=None if reference is None else reference.value,
                 worse=reference is not None and _worse(spec, found, reference.value, part.margin),
+                metrics=_against(spec, newest, held_out),
             )
 
 

@@ -22,7 +22,9 @@ def test_a_report_is_delivered_once_everywhere(answering: Pharmacy, tmp_path: Pa
     words = ("monitor", "demand", "--as-of", instant_text(SILENT), "--alert")
     done = pharmacy.cli(*words, "--textfile", str(tmp_path / "gauntlet.prom"))
     assert done.code == 0, done.err
-    found = pharmacy.cli(*words, "--json").body
+    failed = pharmacy.cli(*words, "--json", "--fail-on", "alarm")
+    assert failed.code == 1
+    found = failed.body
     client = mlflow.MlflowClient(f"sqlite:///{pharmacy.home}/mlflow.db")
     experiment = client.get_experiment_by_name("demand").experiment_id
     [run] = client.search_runs([experiment], "tags.`gauntlet.monitored` LIKE '%'")

@@ -1,4 +1,4 @@
-"""A declared slice in which the champion has become worse is named."""
+"""Metrics of declared slices; one in which the champion has become worse is named."""
 
 from __future__ import annotations
 
@@ -46,6 +46,10 @@ def test_the_slice_that_is_worse_is_named(predict, regression, train, recent) ->
             expected = 0.798 * (2 if part.value == "c" else 1)
             assert part.metric == pytest.approx(expected, rel=0.1)
             assert part.reference == pytest.approx(0.798, rel=0.1)
+            rmse = next(one for one in part.metrics if one.name == "rmse")
+            assert rmse.value == pytest.approx(expected * 1.25, rel=0.1)
+            assert rmse.reference == pytest.approx(1.0, rel=0.1)
+            assert rmse.interval is not None
 
 
 def test_only_the_newest_rows_with_labels_count(predict, regression, train, recent) -> None:
