@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from pipelines.drift.calibration import column_drift
-from pipelines.drift.multivariate import fit_space, joint_profile
-from pipelines.drift.profile import profile_like, reference_profile
+from pipelines.drift.multivariate import fit_space, joint_profile, joint_rows
+from pipelines.drift.profile import Profile, profile_like, reference_profile
 from pipelines.drift.version_profile import VersionProfile
 from pipelines.monitoring.training_range import range_alarm, training_range
 from tests.real.sets.real_set import DATA
@@ -46,15 +46,30 @@ class Watched:
 
     def alarms(self) -> dict[str, list[str]]:
         """The Mondays after the last week of each look with an alarm, by column."""
-        time, start = self.rows["decision_time"], pd.Timestamp(self.start)
-        kept = self.rows[(time >= pd.Timestamp(self.reference)) & (time < start)]
-        reference = reference_profile(kept, self.columns, self.categorical)
+        kept = self._kept()
+        found = self._alarms(self.rows, reference_profile(kept, self.columns, self.categorical))
+        space = fit_space(kept, self._numbers, autoencoder=True)
+        if space is None:
+            return found
+        return found | self._alarms(joint_rows(space, self.rows), joint_profile(space, kept))
+
+    def _kept(self) -> pd.DataFrame:
+        """The reference rows."""
+        time = self.rows["decision_time"]
+        return self.rows[(time >= pd.Timestamp(self.reference)) & (time < pd.Timestamp(self.start))]
+
+    @property
+    def _numbers(self) -> list[str]:
+        return [name for name in self.columns if name not in self.categorical]
+
+    def _alarms(self, rows: pd.DataFrame, reference: Profile) -> dict[str, list[str]]:
+        time, start = rows["decision_time"], pd.Timestamp(self.start)
         found: dict[str, list[str]] = {}
         for look in pd.date_range(start + 2 * WEEK, self.end, freq=WEEK):
             newest = (time >= max(start, look - COMPARED_WEEKS * WEEK)) & (time < look)
             if not newest.any():
                 continue
-            for one in column_drift(reference, profile_like(reference, self.rows[newest])):
+            for one in column_drift(reference, profile_like(reference, rows[newest])):
                 fresh = pd.Timestamp(one.week).tz_localize(None) == look - WEEK
                 if one.alarm and one.false_alarms is not None and fresh:
                     found.setdefault(one.column, []).append(f"{look - WEEK:%Y-%m-%d}")
@@ -62,10 +77,8 @@ class Watched:
 
     def weeks_outside(self) -> list[str]:
         """The weeks with the alarm of too few rows in the training range."""
-        time, start = self.rows["decision_time"], pd.Timestamp(self.start)
-        kept = self.rows[(time >= pd.Timestamp(self.reference)) & (time < start)]
-        numbers = [name for name in self.columns if name not in self.categorical]
-        space = fit_space(kept, numbers)
+        time, start, kept = self.rows["decision_time"], pd.Timestamp(self.start), self._kept()
+        space = fit_space(kept, self._numbers)
         profile = VersionProfile(
             training=reference_profile(kept, self.columns, self.categorical),
             predictions=reference_profile(kept, []),
