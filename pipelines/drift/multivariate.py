@@ -12,7 +12,7 @@ their common direction; the columns by themselves do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +26,10 @@ from pipelines.core.records import Record
 from pipelines.drift.autoencoder import Autoencoder, fit_autoencoder
 from pipelines.drift.profile import Profile, reference_profile
 from pipelines.drift.univariate import shares
+from pipelines.spec.monitor import Reconstruction
 
 ERROR, AUTOENCODER_ERROR, SEGMENT = "reconstruction_error", "autoencoder_error", "segment"
+ERRORS: Mapping[Reconstruction, str] = {"pca": ERROR, "autoencoder": AUTOENCODER_ERROR}
 EXPLAINED = 0.65  # share of the variance that the kept components explain
 SEGMENTS = 8
 FITTED_ROWS = 5000  # at most
@@ -122,7 +124,7 @@ def joint_rows(space: JointSpace, rows: pd.DataFrame) -> pd.DataFrame:
 def joint_profile(space: JointSpace, rows: pd.DataFrame) -> Profile:
     """The profile of ``joint_rows`` of reference rows."""
     joint = joint_rows(space, rows)
-    return reference_profile(joint, [name for name in joint if name != "decision_time"])
+    return reference_profile(joint, [str(name) for name in joint if name != "decision_time"])
 
 
 def segment_changes(reference: Profile, fresh: Profile) -> tuple[SegmentChange, ...]:

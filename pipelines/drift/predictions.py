@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pipelines.drift.profile import Profile, merge_profiles, profile_like
+from pipelines.drift.profile import Profile, merge_profiles, profile_like, split_profile
 from pipelines.drift.version_profile import PREDICTION
 
 if TYPE_CHECKING:
@@ -27,20 +26,8 @@ def continued_predictions(earlier: Profile, answered: pd.DataFrame) -> Profile:
         A profile in the bins of ``earlier``.
     """
     later = profile_like(earlier, answered[["decision_time", PREDICTION]])
-    return merge_profiles(_before(earlier, later.mondays[0]), later) if later.mondays else earlier
-
-
-def _before(profile: Profile, monday: datetime) -> Profile:
-    """The weeks before a Monday."""
-    kept = slice(sum(week < monday for week in profile.mondays))
-    columns = {
-        name: column.model_copy(update={"weeks": column.weeks[kept]})
-        for name, column in profile.columns.items()
-    }
-    return profile.model_copy(
-        update={
-            "mondays": profile.mondays[kept],
-            "weekdays": profile.weekdays[kept],
-            "columns": columns,
-        }
+    return (
+        merge_profiles(split_profile(earlier, later.mondays[0])[0], later)
+        if later.mondays
+        else earlier
     )

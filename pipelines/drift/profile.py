@@ -141,6 +141,27 @@ def merge_profiles(first: Profile, second: Profile) -> Profile:
     return _assemble(kept, weekdays, bins, tables)
 
 
+def split_profile(profile: Profile, monday: datetime) -> tuple[Profile, Profile]:
+    """The rows before a Monday, and those from it on."""
+    weeks = sum(week < monday for week in profile.mondays)
+    return _part(profile, slice(weeks), earlier=True), _part(profile, slice(weeks, None))
+
+
+def _part(profile: Profile, weeks: slice, *, earlier: bool = False) -> Profile:
+    """Some weeks of a profile, with or without the rows before all its weeks."""
+    columns = {
+        name: ColumnProfile(
+            bins=column.bins,
+            earlier=column.earlier if earlier else (0,) * column.bins.size,
+            weeks=column.weeks[weeks],
+        )
+        for name, column in profile.columns.items()
+    }
+    return Profile(
+        mondays=profile.mondays[weeks], weekdays=profile.weekdays[weeks], columns=columns
+    )
+
+
 def unseen_texts(reference: Profile, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Texts of fresh rows that the reference does not have, by column, with their rows.
 

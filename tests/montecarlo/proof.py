@@ -27,7 +27,7 @@ from tests.montecarlo.canary.segments import segments
 from tests.montecarlo.drift.concept import drift_concept
 from tests.montecarlo.drift.predictions import drift_predictions
 from tests.montecarlo.drift.reconstruction import drift_reconstruction, drift_together
-from tests.montecarlo.drift.rows import drift_planted, drift_stable
+from tests.montecarlo.drift.rows import drift_planted, drift_refreshed, drift_stable
 from tests.montecarlo.few_entities import few_series
 from tests.montecarlo.first_version import replayed_first_versions
 from tests.montecarlo.label_free import label_free_estimates
@@ -203,6 +203,7 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row | MeanRow]], float], ...
     ("One canary with segments", segments, 1.0),
     ("Drift: a stable, seasonal year", drift_stable, 0.01),
     ("Drift: planted changes", drift_planted, 0.01),
+    ("Drift: a champion that is refreshed", drift_refreshed, 0.01),
     ("Drift: predictions", drift_predictions, 0.025),
     ("Drift: a lasting rise of losses", drift_concept, 0.125),
     ("Drift: principal components against an autoencoder", drift_reconstruction, 0.05),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pipelines.core.weeks import WEEK
+from pipelines.core.weeks import WEEK, monday_from
 from pipelines.packaging.version import ModelVersion, read_profile
 from pipelines.training.split import decision_times
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from pipelines.drift.multivariate import SegmentChange
     from pipelines.monitoring.metrics.predicted_rows import PredictedRows
     from pipelines.monitoring.report import LabelShare
-    from pipelines.spec.monitor import Drift
+    from pipelines.spec.monitor import Monitoring
+    from pipelines.training.split import SplitPlan
 
 ALARMS_A_YEAR = 1.0  # weeks above a threshold without drift, in a whole report
+TRAINED_WEEKS = 4  # of training that count as fresh, at most: the rest keeps its seasons
 PARTS = 4  # features, label, predictions, and all numbers together
 
 
@@ -50,31 +52,30 @@ def fresh_drift(
     champion: ModelVersion,
     fresh: pd.DataFrame,
     served: PredictedRows,
-    settings: Drift,
+    settings: Monitoring,
     as_of: datetime,
 ) -> FreshDrift | None:
     """Compare fresh points with the champion's profile.
+
+    The newest weeks of training count as fresh, at most four of them and none before the recent
+    window, as long as enough are left. Otherwise a champion that is refreshed every week would
+    never have the two weeks of fresh rows that an alarm needs.
 
     Arguments:
         champion: has the profile.
         fresh: decision points after its training rows: features, ``label`` where it has matured,
             and ``prediction``.
         served: those of them that were decided after everything that it was trained on.
-        settings: of monitoring today. An autoencoder that the profile lacks is not there.
+        settings: those of today. An autoencoder that the profile lacks is not there.
         as_of: the instant of the report.
 
     Returns:
         ``None`` for a version without a profile, and without fresh points.
     """
     from pipelines.drift.calibration import column_drift
-    from pipelines.drift.multivariate import (
-        AUTOENCODER_ERROR,
-        ERROR,
-        SEGMENT,
-        joint_rows,
-        segment_changes,
-    )
-    from pipelines.drift.profile import Profile, profile_like, unseen_texts
+    from pipelines.drift.compared_weeks import compared_weeks
+    from pipelines.drift.multivariate import ERRORS, SEGMENT, joint_rows, segment_changes
+    from pipelines.drift.profile import Profile, unseen_texts
     from pipelines.drift.version_profile import LABEL, PREDICTION
     from pipelines.monitoring.label_shares import label_shares
 
@@ -82,30 +83,28 @@ def fresh_drift(
     if reference is None or not len(fresh):
         return None
 
-    def columns_drift(profile: Profile, counted: Profile) -> tuple[ColumnDrift, ...]:
-        rate = ALARMS_A_YEAR / PARTS
-        return column_drift(profile, counted, settings.method, alarms_a_year=rate)
+    begin = _begin(champion.plan, settings, as_of)
 
     def drift(profile: Profile, rows: pd.DataFrame) -> tuple[ColumnDrift, ...]:
-        return columns_drift(profile, profile_like(profile, rows)) if len(rows) else ()
+        method, rate = settings.drift.method, ALARMS_A_YEAR / PARTS
+        return column_drift(*compared_weeks(profile, rows, begin), method, alarms_a_year=rate)
 
     joint: tuple[ColumnDrift, ...] = ()
     segments: tuple[SegmentChange, ...] = ()
     if reference.space is not None and reference.joint is not None:
-        errors = {"pca": ERROR, "autoencoder": AUTOENCODER_ERROR}
-        judged = ["decision_time", *(errors[name] for name in settings.reconstruction), SEGMENT]
-        rows = joint_rows(reference.space, fresh)
-        together = profile_like(reference.joint, rows[[name for name in rows if name in judged]])
-        joint = columns_drift(reference.joint, together)
-        segments = segment_changes(reference.joint, together)
+        judged = [ERRORS[name] for name in settings.drift.reconstruction]
+        rows = joint_rows(reference.space, fresh).filter(["decision_time", *judged, SEGMENT])
+        joint = drift(reference.joint, rows)
+        segments = segment_changes(*compared_weeks(reference.joint, rows, begin)) if joint else ()
     since = as_of - WEEK
     newest = fresh[_lately(fresh, since)]
     inputs = fresh[["decision_time", *champion.spec.input_names]]
+    answered = fresh[_lately(fresh, champion.plan.recent.end)]  # the profile has those before
     return FreshDrift(
         columns=(
             *drift(reference.training, inputs),
             *drift(reference.training, fresh.loc[fresh[LABEL].notna(), ["decision_time", LABEL]]),
-            *drift(reference.predictions, fresh[["decision_time", PREDICTION]]),
+            *drift(reference.predictions, answered[["decision_time", PREDICTION]]),
             *joint,
         ),
         unseen=unseen_texts(reference.training, newest[list(champion.spec.input_names)]),
@@ -118,6 +117,13 @@ def fresh_drift(
             served.where(_lately(served.rows, since)).predictions,
         ),
     )
+
+
+def _begin(plan: SplitPlan, settings: Monitoring, as_of: datetime) -> datetime:
+    """The Monday from which weeks of training count as fresh."""
+    trained = (plan.refit or plan.train).end
+    compared = as_of - plan.maturity - settings.weeks * WEEK
+    return monday_from(max(plan.recent.start, trained - TRAINED_WEEKS * WEEK, compared))
 
 
 def _lately(rows: pd.DataFrame, since: datetime) -> Mask:

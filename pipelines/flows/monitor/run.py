@@ -159,7 +159,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         points_in = partial(window_rows, events, common, snapshot, tables)
         outcomes = read_outcomes(champion, opened.earlier, points_in, as_of, weeks)
     ranges = range_checks(champion, outcomes.fresh, events, as_of, weeks)
-    drift = fresh_drift(champion, outcomes.fresh, outcomes.served, spec.monitor.drift, as_of)
+    drift = fresh_drift(champion, outcomes.fresh, outcomes.served, spec.monitor, as_of)
     record = _newest_record(opened)
     state = refresh_state(spec.gates.refresh, _refresh_case(opened, record))
     naive, compared_at = _champion_health(opened)

@@ -10,17 +10,19 @@ import pandas as pd
 
 from pipelines.core.arrays import Floats
 from pipelines.drift.calibration import column_drift
+from pipelines.drift.compared_weeks import compared_weeks
 from pipelines.drift.predictions import continued_predictions
-from pipelines.drift.profile import Profile, profile_like, reference_profile
+from pipelines.drift.profile import Profile, reference_profile
 from pipelines.drift.version_profile import PREDICTION
 from pipelines.flows.monitor.fresh_drift import ALARMS_A_YEAR, PARTS
+from tests.montecarlo.drift.worlds import WATCHED, newest_from
 from tests.montecarlo.row import MeanRow, Row
 
 SEED = 360
 REPLAYED, RECENT, TRAIN = 26, 4, 26  # weeks
 FIRST = TRAIN + REPLAYED  # week of the first champion
 WEEKS, CHANGED = 52, 20  # watched after it
-WATCHED, PATIENCE = 8, 6
+PATIENCE = 6
 _START = pd.Timestamp("2024-01-01", tz="UTC")
 
 
@@ -66,10 +68,9 @@ class PredictionWorld:
             champion = (look - 1) // self.renewed * self.renewed
             first = FIRST + max(champion, look - WATCHED)
             fresh = answers(FIRST + champion, range(first, FIRST + look))
-            profile = profiles[champion]
-            [drift] = column_drift(
-                profile, profile_like(profile, fresh), alarms_a_year=ALARMS_A_YEAR / PARTS
-            )
+            begin = _START + pd.Timedelta(weeks=FIRST + newest_from(champion, look))
+            compared = compared_weeks(profiles[champion], fresh, begin)
+            [drift] = column_drift(*compared, alarms_a_year=ALARMS_A_YEAR / PARTS)
             found.append(drift.alarm and drift.false_alarms is not None)
         return found
 
@@ -86,6 +87,7 @@ class PredictionWorld:
 WORLDS = (
     ("one champion for a year", PredictionWorld()),
     ("refreshed every four weeks", PredictionWorld(renewed=4)),
+    ("refreshed every week", PredictionWorld(renewed=1)),
 )
 
 

@@ -20,7 +20,7 @@ from pipelines.drift.multivariate import (
 )
 from pipelines.drift.profile import profile_like
 from pipelines.flows.monitor.fresh_drift import ALARMS_A_YEAR, PARTS
-from tests.montecarlo.drift.worlds import WEEKS, autoregressive, newest, started
+from tests.montecarlo.drift.worlds import WATCHED, WEEKS, autoregressive, started
 from tests.montecarlo.row import MeanRow, Row
 
 SEED = 350
@@ -132,16 +132,15 @@ class JointWorld:
         if space is None:
             raise ValueError("the columns do not vary")
         reference = joint_profile(space, frame[first])
-        fresh = profile_like(reference, joint_rows(space, frame[~first]))
-        level = ALARMS_A_YEAR / PARTS
-        return [
-            {
-                one.column
-                for one in column_drift(reference, newest(fresh, look), alarms_a_year=level)
-                if one.alarm
-            }
-            for look in looks
-        ]
+        fresh, week = joint_rows(space, frame), day // 7 - WEEKS
+        level, found = ALARMS_A_YEAR / PARTS, []
+        for look in looks:
+            newest = profile_like(
+                reference, fresh[(week >= max(0, look - WATCHED)) & (week < look)]
+            )
+            drifts = column_drift(reference, newest, alarms_a_year=level)
+            found.append({one.column for one in drifts if one.alarm})
+        return found
 
 
 def drift_together(replications: int) -> Iterator[Row | MeanRow]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from pipelines.drift.calibration import column_drift
 from pipelines.drift.profile import Profile, profile_like, reference_profile
+from pipelines.flows.monitor.fresh_drift import TRAINED_WEEKS
 
 WEEKS = 52
 WATCHED = 8  # weeks that one look compares
@@ -79,32 +81,38 @@ def autoregressive(rng: np.random.Generator, weeks: int, columns: int) -> np.nda
     return values
 
 
-def alarms(world: DriftWorld, rng: np.random.Generator, looks: range) -> list[set[str]]:
-    """The columns with an alarm at each look; look n comes after week n of the second year."""
+def alarms(
+    world: DriftWorld, rng: np.random.Generator, looks: range, renewed: int = WEEKS
+) -> list[set[str]]:
+    """The columns with an alarm at each look; look n comes after week n of the second year.
+
+    Arguments:
+        world: the two years.
+        rng: draws them.
+        looks: as above.
+        renewed: weeks after which the champion is refreshed with the newest year.
+    """
     rows = world.years(rng)
-    first = rows["decision_time"] < _FIRST + pd.Timedelta(weeks=WEEKS)
-    reference = reference_profile(rows[first], COLUMNS)
-    fresh = profile_like(reference, rows[~first])
-    return [
-        {one.column for one in column_drift(reference, newest(fresh, look)) if one.alarm}
-        for look in looks
-    ]
+    week = ((rows["decision_time"] - _FIRST) // pd.Timedelta(weeks=1)).to_numpy()
+    bins = reference_profile(rows[week < WEEKS], COLUMNS)
+
+    @cache
+    def profile(first: int, end: int) -> Profile:
+        return profile_like(bins, rows[(week >= first) & (week < end)])
+
+    found = []
+    for look in looks:
+        champion = (look - 1) // renewed * renewed
+        begin = WEEKS + newest_from(champion, look)
+        reference = profile(champion, min(begin, WEEKS + champion))
+        drifts = column_drift(reference, profile(begin, WEEKS + look))
+        found.append({one.column for one in drifts if one.alarm})
+    return found
 
 
-def newest(fresh: Profile, look: int) -> Profile:
-    """The last weeks of a profile at a look."""
-    kept = slice(max(look - WATCHED, 0), look)
-    columns = {
-        name: column.model_copy(update={"weeks": column.weeks[kept]})
-        for name, column in fresh.columns.items()
-    }
-    return fresh.model_copy(
-        update={
-            "mondays": fresh.mondays[kept],
-            "weekdays": fresh.weekdays[kept],
-            "columns": columns,
-        }
-    )
+def newest_from(champion: int, look: int) -> int:
+    """The first week that counts as fresh at a look, where a champion was trained until a week."""
+    return max(champion - TRAINED_WEEKS, look - WATCHED)
 
 
 def started(looks: list[set[str]]) -> int:

@@ -17,6 +17,7 @@ from pipelines.drift.profile import (
     merge_profiles,
     profile_like,
     reference_profile,
+    split_profile,
     unseen_texts,
 )
 
@@ -105,3 +106,11 @@ def test_profiles_with_other_bins_are_not_merged() -> None:
     with pytest.raises(DataError, match="different bins") as caught:
         merge_profiles(profile(sales(7)), profile(sales(21)))
     assert caught.value.got == "other bins of units"
+
+
+@pytest.mark.parametrize("week", [-60, -3, 0, 1])
+def test_both_parts_of_a_profile_make_the_whole(week: int) -> None:
+    whole = profile(sales(7 * 60, MONDAY - timedelta(weeks=59)))
+    before, later = split_profile(whole, MONDAY + timedelta(weeks=week))
+    assert merge_profiles(before, later) == whole
+    assert before.mondays + later.mondays == whole.mondays
