@@ -37,6 +37,7 @@ from pipelines.simulation.writing import write_days, write_world
 
 OnReport = Callable[[Retraining | ReleaseReport], None]
 HARM = "canary.harm."
+_ENDS = (Stage.PROMOTED, Stage.ENDED)
 _HEADER = "# Written by `gauntlet demo`, and yours to change or remove.\n"
 _SHELVES = StoredFormat("the shelves of a simulated chain", Shelves)
 
@@ -57,13 +58,17 @@ class Declarations:
     demand: Path
     suite: Path
 
+    def path(self, scenario: RolloutScenario) -> Path:
+        """The file of a scenario's declaration."""
+        return self.models / f"{scenario.model}.yaml"
+
     def declare(self, scenario: RolloutScenario, recipe: VersionRecipe) -> None:
         """Write the declaration and suite of a version before it is trained.
 
         Raises:
             GauntletError: a declaration of that name was not written by the demonstration.
         """
-        path = self.models / f"{scenario.model}.yaml"
+        path = self.path(scenario)
         if path.exists() and not path.read_text("utf-8").startswith(_HEADER):
             raise GauntletError(
                 "a model of your own has the name of one of the demonstration",
@@ -96,15 +101,16 @@ class ScenarioResult:
 
     @property
     def last(self) -> Entry:
-        """The newest move of the rollout, or the decision when there was no move."""
+        """The last move of the scenario's own rollout, or the decision when there was no move."""
         moves = [entry for entry in self.chain if entry.transition]
-        return moves[-1] if moves else self.chain[-1]
+        ends = [entry for entry in moves if entry.transition and entry.transition.stage in _ENDS]
+        return (ends[:1] or moves[-1:] or self.chain[-1:])[0]
 
     @property
     def finished(self) -> bool:
         """Whether the trial has ended."""
         move = self.last.transition if self.chain else None
-        return move is not None and move.stage in (Stage.PROMOTED, Stage.ENDED)
+        return move is not None and move.stage in _ENDS
 
     @property
     def outcome(self) -> str:
@@ -244,14 +250,15 @@ def run_after_rollout(
     Raises:
         GauntletError: as the flows do.
     """
-    model = scenario.model
+    model, waiting = scenario.model, scenario.waiting
+    if not declarations.path(scenario).exists():
+        declarations.declare(scenario, waiting or scenario.challenger)
     path = _shelves(scenario, collaborators)
     ended = _SHELVES.from_text(path.read_bytes(), str(path)).next_day
     store = collaborators.open_store(collaborators.load_spec(model))
     days = Window(datetime.combine(ended, time(), UTC), now)
     write_days(scenario.world(), store, days, folder=model)
     result = ScenarioResult(scenario, collaborators.ledger.entries(model))
-    waiting = scenario.waiting
     if waiting is None or any(entry.as_of == waiting.trained_at for entry in result.chain):
         return result
     why = "the next challenger, after a rollback"
