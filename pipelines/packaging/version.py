@@ -232,7 +232,7 @@ def evidence_path(folder: Path, name: str) -> Path:
     return folder / EVIDENCE / name
 
 
-def read_input_example(folder: Path) -> list[dict[str, Any]]:
+def read_input_example(folder: Path) -> list[Mapping[str, Any]]:
     """The rows that a version was registered with as an example of its input, by feature.
 
     A missing value is None.
