@@ -81,7 +81,7 @@ def board_entities(
         stock: column with the units in stock; ``None``: no orders.
         new_since: entities whose first event is later are new; zoned.
     """
-    means = past.groupby(list(keys), sort=False).agg(
+    means = past.groupby(list(keys), sort=False, dropna=False).agg(
         scored=("label", "size"), predicted=("prediction", "mean"), actual=("label", "mean")
     )
     rows = newest.merge(means, how="left", left_on=list(keys), right_index=True)
