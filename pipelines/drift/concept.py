@@ -8,6 +8,7 @@ from pipelines.core.arrays import Floats
 
 FEWEST_DAYS = 14  # of the reference of daily losses
 TOLERANCE = 0.5  # rise of a day that does not count, in standard deviations of a day
+_WEEK = 7  # days
 THRESHOLD = 10.0  # on the cumulative rise of days, in standard deviations
 
 
@@ -75,3 +76,22 @@ def lasting_rise(usual: Floats, later: Floats) -> int | None:
     risen = np.cumsum(np.r_[0.0, days[len(usual) :] - TOLERANCE])
     began = int(np.argmin(risen[:-1]))
     return began if risen[-1] - risen[began] > THRESHOLD else None
+
+
+def false_alarm_rate(usual: Floats) -> float | None:
+    """Share of the weeks of the reference that rise against its other days.
+
+    Arguments:
+        usual: losses of the days of the reference, shape (days,).
+
+    Returns:
+        ``None`` if there are fewer than 14 other days.
+
+    >>> false_alarm_rate(np.tile([9.0, 11.0], 14))
+    0.0
+    """
+    weeks = [np.arange(day, day + _WEEK) for day in range(0, len(usual) - _WEEK + 1, _WEEK)]
+    if len(usual) - _WEEK < FEWEST_DAYS:
+        return None
+    risen = [lasting_rise(np.delete(usual, week), usual[week]) is not None for week in weeks]
+    return float(np.mean(risen))

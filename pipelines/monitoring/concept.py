@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.core.time import utc
-from pipelines.drift.concept import lasting_rise
+from pipelines.drift.concept import false_alarm_rate, lasting_rise
 from pipelines.monitoring.metrics.predicted_rows import PredictedRows
 from pipelines.monitoring.report import Alarm, Cause
 from pipelines.spec.model import ModelSpec
@@ -52,7 +52,8 @@ def concept_alarm(spec: ModelSpec, held_out: PredictedRows, served: PredictedRow
         served: those of the champion, later.
     """
     before, after = daily_losses(spec, held_out), daily_losses(spec, served)
-    began = lasting_rise(before.to_numpy(np.float64), after.to_numpy(np.float64))
+    usual = before.to_numpy(np.float64)
+    began = lasting_rise(usual, after.to_numpy(np.float64))
     if began is None:
         return None
     risen = after.iloc[began:]
@@ -71,6 +72,7 @@ def concept_alarm(spec: ModelSpec, held_out: PredictedRows, served: PredictedRow
         threshold=limit,
         since=utc(since.replace(tzinfo=UTC)),
         cost=excess,
+        false_alarm_rate=false_alarm_rate(usual),
         evidence=f"the daily {unit} has been worse by {excess:.4g} since {since.date()} "
         f"({len(risen)} days) than in the {len(before)} days of the recent window "
         "(Page-Hinkley test)",

@@ -41,6 +41,7 @@ def test_a_rise_adds_up_and_begins_where_it_did(sales_model: Callable[..., Model
     assert alarm is not None
     assert (alarm.name, alarm.cause) == ("drift.concept", Cause.MODEL)
     assert abs(alarm.cost - 1.5) < 0.1
+    assert alarm.false_alarm_rate == 0.0
     assert abs(alarm.since - parse_instant("2026-02-16")).days <= 1
     coarse = spec.model_copy(
         update={"metric": spec.metric.model_copy(update={"minimum_effect": 2})}
