@@ -12,14 +12,15 @@ from scipy import stats
 from scipy.integrate import quad
 
 from pipelines.core.errors import DataError
-from pipelines.stats.anytime import (
+from pipelines.stats.sample_ratio import sample_ratio
+from pipelines.stats.sequential.anytime import (
     anytime_below,
     anytime_interval,
     boundary,
     log_evidence,
     mixing,
 )
-from pipelines.stats.group_sequential import (
+from pipelines.stats.sequential.group_sequential import (
     alpha_spent,
     conditional_power,
     crossing,
@@ -27,7 +28,6 @@ from pipelines.stats.group_sequential import (
     efficacy_bounds,
     planned_information,
 )
-from pipelines.stats.sample_ratio import sample_ratio
 
 
 def bounds(level: float, fractions: list[float]) -> tuple[float, ...]:

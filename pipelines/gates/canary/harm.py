@@ -10,8 +10,8 @@ from pipelines.gates.canary.looks import target_information
 from pipelines.gates.canary.messages import describe_difference, too_few_units
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.spec.rollout import Canary, LiveMetric
-from pipelines.stats.anytime import anytime_below
-from pipelines.stats.group_sequential import planned_information
+from pipelines.stats.sequential.anytime import anytime_below
+from pipelines.stats.sequential.group_sequential import planned_information
 from pipelines.stats.undefined import NoVariation, Undefined
 
 HARM_TUNING = 0.15  # share of the planned information at which the harm bound is tightest

@@ -20,7 +20,7 @@ from pipelines.gates.canary.harm import harm_findings, stopping_reason
 from pipelines.gates.canary.looks import cumulative_difference, target_information
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.spec.rollout import Canary, Rollout
-from pipelines.stats.anytime import anytime_interval
+from pipelines.stats.sequential.anytime import anytime_interval
 
 LEVEL = 0.9  # confidence level of the interval that is compared with the expected gain
 

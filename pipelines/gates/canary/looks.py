@@ -9,7 +9,7 @@ from pipelines.gates.canary.look import Look
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.spec.rollout import Canary
 from pipelines.stats.cuped import ArmsDifference
-from pipelines.stats.group_sequential import (
+from pipelines.stats.sequential.group_sequential import (
     alpha_spent,
     conditional_power,
     efficacy_bounds,

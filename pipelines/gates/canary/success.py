@@ -15,8 +15,8 @@ from pipelines.gates.canary.looks import (
 from pipelines.gates.canary.messages import describe_difference, too_few_units
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.spec.rollout import Canary, LiveGuardrail
-from pipelines.stats.anytime import anytime_interval
-from pipelines.stats.group_sequential import effect_given_stopped
+from pipelines.stats.sequential.anytime import anytime_interval
+from pipelines.stats.sequential.group_sequential import effect_given_stopped
 from pipelines.stats.undefined import NoVariation, Undefined
 
 GAIN_ALPHA = 0.05  # one-sided level of the corrected gain's lower limit

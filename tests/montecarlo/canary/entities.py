@@ -18,9 +18,9 @@ from pipelines.gates.canary.verdict import CanaryStep, judge_canary
 from pipelines.outcomes.metric_rows import MetricRows
 from pipelines.spec.live_metrics import LATE
 from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
-from pipelines.stats.anytime import anytime_interval, log_evidence, mixing
-from pipelines.stats.group_sequential import planned_information
 from pipelines.stats.sample_ratio import CONCENTRATIONS, log_bayes_factor
+from pipelines.stats.sequential.anytime import anytime_interval, log_evidence, mixing
+from pipelines.stats.sequential.group_sequential import planned_information
 from tests.support.canary_factory import SimulatedCanary, evidence, rollout
 
 HOURS, FEWEST = 24 * 28, 200

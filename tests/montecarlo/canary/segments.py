@@ -17,8 +17,8 @@ from scipy import stats
 
 from pipelines.core.arrays import Floats
 from pipelines.gates.canary.harm import HARM_TUNING
-from pipelines.stats.anytime import log_evidence, mixing
-from pipelines.stats.group_sequential import planned_information
+from pipelines.stats.sequential.anytime import log_evidence, mixing
+from pipelines.stats.sequential.group_sequential import planned_information
 from tests.montecarlo.canary.entities import LEVEL
 from tests.montecarlo.canary.year import (
     EQUAL,

@@ -26,8 +26,8 @@ from pipelines.gates.canary.harm import HARM_TUNING
 from pipelines.gates.canary.looks import interim_looks, remaining_power, target_information
 from pipelines.gates.canary.sums import ARMS, ArmSums, CanaryEvidence, MetricSums, PeriodSums
 from pipelines.gates.canary.verdict import CanaryStep
-from pipelines.stats.anytime import log_evidence, mixing
 from pipelines.stats.moments import Moments
+from pipelines.stats.sequential.anytime import log_evidence, mixing
 from tests.support.canary_factory import rollout
 
 WEEKS, DAYS, YEAR = 4, 28, 52

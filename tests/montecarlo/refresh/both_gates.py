@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.spec.training import RefreshGate
-from pipelines.stats.anytime import log_evidence
+from pipelines.stats.sequential.anytime import log_evidence
 from tests.montecarlo.canary.year import (
     INFORMATION,
     OFFLINE_ERROR,

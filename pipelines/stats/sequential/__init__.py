@@ -1,0 +1,1 @@
+"""Evidence that is looked at more than once: planned looks, bounds valid at any time, bets."""
