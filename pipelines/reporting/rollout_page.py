@@ -10,6 +10,7 @@ from pydantic import Field
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.markup import markdown_code, markdown_text
 from pipelines.core.records import Instant, Record
+from pipelines.gates.canary.refresh_gain import PAYS
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Outcome
 from pipelines.release.rollout.outcome import rollout_outcome
@@ -150,7 +151,8 @@ def _findings(history: RolloutHistory, latest: LatestCheck | None) -> str:
     shown.sort(key=lambda one: (not one.blocking, _WORST_FIRST.index(one.verdict)))
     measured = [one for one in shown if one.value is not None]
     rows = [(markdown_text(one.name), SIGNS[one.verdict], *_numbers(one)) for one in measured]
-    others = len(findings) - len(shown)
+    pays = [one for one in findings if one.name == PAYS]
+    others = len(findings) - len(shown) - len(pays)
     note = "Above zero, the challenger is better."
     if others:
         note = f"{others} further check{'' if others == 1 else 's'} passed. {note}"
@@ -161,7 +163,8 @@ def _findings(history: RolloutHistory, latest: LatestCheck | None) -> str:
     )
     head = ("finding", "", "gain or value", "interval", "threshold", "unit")
     numbers = table(head, rows) if rows else ""
-    parts = ("### Live traffic", _when(latest), numbers, note, reasons)
+    sentences = (sentence(one.reason) for one in pays)
+    parts = ("### Live traffic", _when(latest), numbers, note, reasons, *sentences)
     return "\n\n".join(part for part in parts if part)
 
 

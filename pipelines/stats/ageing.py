@@ -14,9 +14,9 @@ from pipelines.core.arrays import Floats
 from pipelines.core.findings import Interval
 from pipelines.core.records import Record
 from pipelines.stats.long_run import WEEK, first_order_variance
+from pipelines.stats.sequential.betting import betting_wealth
 
 LONGEST_LAG = 4  # weeks over which weekly slopes may depend on each other
-WAGERS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # shares of the wealth that are bet each week
 FEWEST_CORRELATED = 4  # weeks: fewer do not give a correlation of neighbours
 FIRST_BET = 3  # weeks without a bet, which set the scale of the next
 
@@ -193,20 +193,14 @@ def betting_evidence(slopes: Floats) -> Floats:
 
     Each week's slope is divided by the median size of the slopes before it and clipped to -1 to 1.
     If no week's expected slope is above zero given the weeks before, the chance of ever reaching
-    a wealth of 20 is at most 1 in 20, without assumptions about variance or tails. A mixture of
-    fixed bets makes it independent of the size of the effect. No bet is made in the first weeks.
-
-    Source: Ville (1939); Waudby-Smith, Ramdas (2024), JRSS B 86.
+    a wealth of 20 is at most 1 in 20, without assumptions about variance or tails. No bet is made
+    in the first weeks.
     """
-    logs = np.zeros(len(WAGERS))
-    wealth = np.ones(len(slopes))
-    wagers = np.array(WAGERS)
+    results = np.zeros(len(slopes))
     sizes: list[float] = []
     for week, value in enumerate(map(float, slopes)):
         if week >= FIRST_BET:
             scale = statistics.median(sizes)
-            bet = min(1.0, max(-1.0, value / scale)) if scale else float(np.sign(value))
-            logs = logs + np.log1p(wagers * bet)
-            wealth[week] = np.exp(np.minimum(logs, 700.0)).mean()
+            results[week] = min(1.0, max(-1.0, value / scale)) if scale else float(np.sign(value))
         insort(sizes, abs(value))
-    return wealth
+    return betting_wealth(results)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pytest
 
 from pipelines.core.errors import StaleEvidenceError, TimeError
+from pipelines.core.findings import Gate, Verdict, make_finding
 from pipelines.flows.release.advance import advance
 from pipelines.flows.release.pages import update_model_pages
 from pipelines.flows.retrain.earlier.held_back import with_holdbacks
@@ -19,17 +20,24 @@ from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import open_run
 from pipelines.flows.serving.publish import publish_plan
 from pipelines.flows.status import overview
+from pipelines.gates.canary.pooled_refreshes import outcome_key
+from pipelines.gates.canary.refresh_gain import RefreshGain
 from pipelines.gates.refresh.record import HeldBack, RefreshRecord
 from pipelines.release.ledger import Entry, NewEntry, chain_errors, replay
+from pipelines.release.policy import decide
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.spec.predictions import Arm
+from pipelines.spec.rollout import Rollout
 from tests.support.pharmacy import SECOND, Pharmacy
 from tests.support.rollout_factory import (
     CANARY,
     DAY,
     HOUR,
+    ROLLOUT,
     VERDICT,
+    WAIT,
     Traffic,
     at,
     challenged,
@@ -127,6 +135,65 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     assert measured.lost == pytest.approx(-2 * gain / 0.2), "in minimum effects of its outcome"
     assert held_back(pharmacy, VERDICT + 13 * DAY)[0].weeks == 1
     assert held_back(pharmacy, VERDICT + DAY) == ()
+
+
+@pytest.mark.slow
+def test_a_refresh_has_a_short_canary_once_earlier_ones_have_proved_that_refreshing_pays(
+    pharmacy: Pharmacy,
+) -> None:
+    refreshed(pharmacy, canaries=7)
+    assert run_canary(pharmacy, sales_factor(1.0)).action == "canary"
+    began = at(pharmacy, CANARY).ledger.entries("demand")[-1]
+    names = [finding.name for finding in began.findings]
+    assert names[-2:] == ["budget.spent", "canary.refreshes_pay"]
+    assert "budget.level" not in names, "the canary of a refresh is no try"
+    assert "end after a week without harm" in began.findings[-1].reason
+
+    early = step(pharmacy, CANARY + 9 * DAY)
+    assert (early.action, early.weeks, early.planned_weeks) == ("waiting", 0, 1)
+    assert early.next_check == CANARY + 10 * DAY
+    week = CANARY + 7 * DAY + WAIT
+    report = step(pharmacy, week)
+    assert report.action == "promoted", (report.summary, verdicts(report))
+    chain = at(pharmacy, week).ledger.entries("demand")
+    assert replay(chain[-1]).outcome == "promote"
+    assert chain[-1].transition is not None
+    gain = chain[-1].transition.gain
+    assert gain is not None
+    assert (gain.weeks, gain.margin) == (1, 0.5 * 0.2)
+    assert "refreshing this recipe has been proved to pay" in page(pharmacy, "promoted")
+    assert "8 canaries of refreshes" in page(pharmacy, "promoted")
+    assert "canaries of refreshes: 8 canaries" in pharmacy.cli("explain", "demand", "2").out
+    assert "canaries of refreshes: 8 canaries" in pharmacy.cli("ledger", "demand").out
+    assert step(pharmacy, week).action == "holdback"
+
+
+def refreshed(pharmacy: Pharmacy, canaries: int) -> None:
+    """Version 2 waits as a refresh, after as many canaries of refreshes that gained something."""
+    ledger = at(pharmacy, SECOND).ledger
+    head = ledger.entries("demand")[-1]
+    assert head.facts is not None
+    body = {name: getattr(head, name) for name in NewEntry.model_fields}
+    looks = make_finding("refresh.looks_better", Verdict.PASS, "a test")
+    findings = (*(one for one in head.findings if one.gate is not Gate.BUDGET), looks)
+    key = outcome_key(Rollout.model_validate(ROLLOUT))
+    won = RefreshGain(outcome=key, weeks=2, gain=0.2, margin=0.1)
+    drafts: list[NewEntry] = []
+    for version in (*(f"9{number}" for number in range(canaries)), "2"):
+        run = f"refresh-{version}"
+        facts = head.facts.model_copy(update={"lane": "refresh", "run": run, "candidate": version})
+        decision = decide(findings, facts)
+        judged = {"run": run, "facts": facts, "findings": findings, "decision": decision}
+        drafts.append(NewEntry.model_validate({**body, **judged}))
+        for stage in (Stage.SHADOW, Stage.CANARY, Stage.ENDED) if version != "2" else ():
+            gain = won if stage is Stage.ENDED else None
+            moved = Transition(challenger=version, stage=stage, salt=version, gain=gain)
+            cleared = {"facts": None, "findings": (), "decision": None, "trained": None}
+            stages = {"kind": "rollout", "run": f"{run}.{stage}", "transition": moved}
+            drafts.append(NewEntry.model_validate({**body, **cleared, **stages}))
+    for draft in drafts:
+        head = ledger.append(draft, after=head.sequence)
+    assert head.outcome == "start_rollout", head.reasons
 
 
 def held_back(pharmacy: Pharmacy, as_of: datetime) -> tuple[HeldBack, ...]:

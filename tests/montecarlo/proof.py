@@ -22,6 +22,7 @@ import numpy as np
 from pipelines.core.findings import Verdict
 from pipelines.gates.recent_window.findings import primary
 from pipelines.stats.paired import PairedDifference
+from tests.montecarlo.canary.refresh_rows import pooled_refreshes, shortened_years
 from tests.montecarlo.canary.rows import canaries, canary_years, late_outcomes
 from tests.montecarlo.canary.segments import segments
 from tests.montecarlo.drift.concept import drift_concept
@@ -197,6 +198,8 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row | MeanRow]], float], ...
     ("Refreshes: the cost of age", cost_of_age_rows, 0.25),
     ("Refreshes: a year of weekly candidates", refresh_years, 0.1),
     ("Refreshes and changes through both gates", refresh_canaries, 0.1),
+    ("Canaries of refreshes, pooled", pooled_refreshes, 0.25),
+    ("Canaries of refreshes, shortened", shortened_years, 0.1),
     ("A year of weekly candidates through both gates", canary_years, 1.0),
     ("One canary", canaries, 1.0),
     ("One canary whose outcomes come late", late_outcomes, 0.25),

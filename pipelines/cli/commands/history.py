@@ -14,6 +14,7 @@ from pipelines.cli.output import answer, console, errors, show_findings
 from pipelines.core.errors import GauntletError, IntegrityError, SpecError, Unavailable
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE
+from pipelines.gates.canary.refresh_gain import PAYS
 from pipelines.gates.refresh.names import STOP
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
     for other in book.lineages(name):
         verified_entries(name, book, other)
     entries = verified_entries(name, book, lineage)
-    account = _refresh_account(entries)
+    account, pays = _newest(entries, STOP), _newest(entries, PAYS)
     if as_json:
         answer(
             "ledger",
@@ -64,6 +65,7 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
                     for year in _budget(connections, name, lineage, entries)
                 ],
                 "refreshes": None if account is None else account.as_json(),
+                "refresh_canaries": None if pays is None else pays.as_json(),
             },
         )
         return
@@ -84,6 +86,8 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
         console.print(f"error budget for changed recipes: {year.summary}")
     if account is not None:
         console.print(f"refreshes: {rich_text(account.reason)}", soft_wrap=True)
+    if pays is not None:
+        console.print(f"canaries of refreshes: {rich_text(pays.reason)}", soft_wrap=True)
     console.print(f"[dim]{checked} entries of {name} checked, the hash chain is whole[/]")
 
 
@@ -234,10 +238,10 @@ def _subject(entry: Entry) -> str:
     return entry.candidate or (entry.transition.challenger if entry.transition else "-")
 
 
-def _refresh_account(entries: Sequence[Entry]) -> Finding | None:
-    """The newest finding about what refreshes gained or lost against replaced versions."""
+def _newest(entries: Sequence[Entry], name: str) -> Finding | None:
+    """The newest finding of this name."""
     found = (one for entry in reversed(entries) for one in entry.findings)
-    return next((one for one in found if one.name == STOP), None)
+    return next((one for one in found if one.name == name), None)
 
 
 def _budget(

@@ -12,7 +12,9 @@ from pipelines.gates.canary.evidence import (
     maturity_time,
 )
 from pipelines.gates.canary.holdback import HoldbackVerdict, judge_holdback
+from pipelines.gates.canary.pooled_refreshes import PooledRefreshes, measured_gain
 from pipelines.gates.canary.refresh import REFRESH_WEEK, judge_refresh_canary
+from pipelines.gates.canary.refresh_gain import RefreshGain
 from pipelines.gates.canary.verdict import CanaryStep, CanaryVerdict, judge_canary
 from pipelines.gates.shadow.evidence import shadow_evidence
 from pipelines.gates.shadow.findings import judge_shadow
@@ -31,7 +33,7 @@ from pipelines.release.rollout.evidence import (
     ShadowStart,
 )
 from pipelines.release.rollout.holdback_action import promised_gain
-from pipelines.release.rollout.lanes import record_watches, rollout_of
+from pipelines.release.rollout.lanes import pooled_refreshes, record_watches, rollout_of
 from pipelines.release.rollout.state import Holdback, ReleaseState, Trial
 from pipelines.release.rollout.transition import Stage
 from pipelines.release.rollout.trial_action import shadow_passed
@@ -87,12 +89,16 @@ def _trial_evidence(
         return None
     version = collaborators.versions.load(state.model, trial.challenger)
     if trial.transition.stage is Stage.SHADOW:
-        return _shadow_check(trial, version, as_of, collaborators)
+        return _shadow_check(state, trial, version, as_of, collaborators)
     return _canary_check(state, trial, version, as_of, collaborators)
 
 
 def _shadow_check(
-    trial: Trial, version: ModelVersion, as_of: datetime, collaborators: ReleaseCollaborators
+    state: ReleaseState,
+    trial: Trial,
+    version: ModelVersion,
+    as_of: datetime,
+    collaborators: ReleaseCollaborators,
 ) -> ShadowCheck:
     rollout, transition = _rollout(trial, version), trial.transition
     evidence = shadow_evidence(
@@ -109,7 +115,8 @@ def _shadow_check(
     if not shadow_passed(trial, check, as_of):
         return check
     budget = collaborators.load_spec(trial.model).gates.budget
-    return ShadowCheck(rollout, evidence, check.findings, budget)
+    pooled = _pooled(state, trial, version)
+    return ShadowCheck(rollout, evidence, check.findings, budget, pooled)
 
 
 def _canary_check(
@@ -127,20 +134,50 @@ def _canary_check(
         as_of,
         other_version=trial.champion,
     )
-    if record_watches(rollout, trial.admission.lane):
-        verdict = judge_refresh_canary(measured.evidence, rollout, assignment=measured.assignment)
-        week_ends: tuple[datetime, ...] = (ramp.began + REFRESH_WEEK,)
+    watched, pooled = record_watches(rollout, trial.admission.lane), _pooled(state, trial, version)
+    short = watched or (pooled is not None and pooled.proved)
+    if short:
+        verdict = judge_refresh_canary(
+            measured.evidence, rollout, assignment=measured.assignment, record_watches=watched
+        )
     else:
         verdict = _judge_canary(state, trial, version, measured)
-        week_ends = _week_ends(version, ramp.began, verdict.weeks)
+    week_ends = _week_ends(version, ramp.began, verdict.weeks)
     won = verdict.step is CanaryStep.PROMOTE
     return CanaryCheck(
         rollout=rollout,
         evidence=measured.evidence,
         verdict=verdict,
-        week_ends=week_ends,
+        week_ends=(ramp.began + REFRESH_WEEK,) if watched else week_ends,
         budget=collaborators.load_spec(trial.model).gates.budget if won else None,
+        pooled=pooled,
+        gain=None if pooled is None else _gain(version, rollout, measured, verdict, short=short),
     )
+
+
+def _pooled(state: ReleaseState, trial: Trial, version: ModelVersion) -> PooledRefreshes | None:
+    """The canaries of earlier refreshes; this one is not in the ledger before it ends."""
+    lane = trial.admission.lane
+    return pooled_refreshes(state.entries, version.spec, declared_rollout(version), lane)
+
+
+def _gain(
+    version: ModelVersion,
+    rollout: Rollout,
+    measured: CanaryInputs,
+    verdict: CanaryVerdict,
+    *,
+    short: bool,
+) -> RefreshGain | None:
+    """What a refresh has gained by its first look, or in the only week of a short canary."""
+    weeks = 1 if short else rollout.canary.looks[0]
+    margin = _margin(version, rollout)
+    return measured_gain(measured.evidence, verdict.step, rollout, weeks, margin)
+
+
+def _margin(version: ModelVersion, rollout: Rollout) -> float:
+    """The loss of the outcome that a refresh is allowed, in its unit."""
+    return version.spec.gates.refresh.cost * rollout.canary.outcome.minimum_effect
 
 
 def _judge_canary(
@@ -148,12 +185,11 @@ def _judge_canary(
 ) -> CanaryVerdict:
     """Judge a canary by its looks: better, or for a refresh not worse by the margin."""
     rollout = _rollout(trial, version)
-    margin = version.spec.gates.refresh.cost * rollout.canary.outcome.minimum_effect
     return judge_canary(
         measured.evidence,
         rollout,
         _level(state, trial.run, rollout),
-        margin=margin if trial.admission.lane == "refresh" else 0.0,
+        margin=_margin(version, rollout) if trial.admission.lane == "refresh" else 0.0,
         assignment=measured.assignment,
     )
 

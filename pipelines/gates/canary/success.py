@@ -201,3 +201,24 @@ def corrected_gain_finding(looks: Sequence[Look], canary: Canary, margin: float 
         ),
         blocking=False,
     )
+
+
+def week_gain_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
+    """Return the gain of a canary's first whole week, which had no look for success; not blocking.
+
+    It is the gain that a holdback compares with. Nothing was selected, so nothing is corrected.
+    """
+    found = cumulative_difference(evidence, canary, 1)
+    gain = 0.0 if found is None else found.estimate
+    return make_finding(
+        "canary.corrected_gain",
+        Verdict.PASS,
+        f"gain {gain:.4g} in the week; it needs no correction, because the canary did not stop for "
+        "looking good",
+        Measurement(
+            value=gain,
+            interval=None if found is None else found.interval(1 - 2 * GAIN_ALPHA),
+            unit=canary.outcome.name,
+        ),
+        blocking=False,
+    )

@@ -101,8 +101,15 @@ CANARY = (
     FindingEntry(
         "canary.refresh_week",
         "Whether a refresh has answered for a week without harm. Only where predictions do not "
-        "affect outcomes.",
-        "Wait. `no_data` in `canary.harm` means that a guardrail has too few entities.",
+        "affect outcomes, or refreshing is proved to pay.",
+        "Wait. `no_data` in `canary.harm` means that a metric has too few entities.",
+    ),
+    FindingEntry(
+        "canary.refreshes_pay",
+        "Whether the canaries of this recipe's refreshes together prove that refreshing pays. Only "
+        "where predictions affect outcomes.",
+        "Nothing: once it passes, later canaries of refreshes end after a week without harm.",
+        "no",
     ),
     FindingEntry(
         "canary.last_week",
@@ -117,7 +124,7 @@ CANARY = (
     ),
     FindingEntry(
         "canary.corrected_gain",
-        "The gain, corrected for the fact that the canary stopped when it looked good.",
+        "The gain, corrected if the canary stopped because it looked good.",
         "Nothing: use it as the expected gain.",
         "no",
     ),

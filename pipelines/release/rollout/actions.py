@@ -10,6 +10,7 @@ from enum import StrEnum
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.gates.canary.look import Look
+from pipelines.gates.canary.refresh_gain import RefreshGain
 from pipelines.release.promotion import DecisionInput
 from pipelines.release.rollout.recording import StageChange
 
@@ -78,6 +79,7 @@ class Progress:
         planned_weeks: planned total of weeks; 0 outside of a canary and a holdback.
         looks: interim analyses taken so far.
         planned_looks: the weeks after which an interim analysis is planned.
+        gain: what a refresh has gained in its canary, if only the canary can measure that.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -85,6 +87,7 @@ class Progress:
     planned_weeks: int = 0
     looks: tuple[Look, ...] = ()
     planned_looks: tuple[int, ...] = ()
+    gain: RefreshGain | None = None
 
 
 @dataclass(frozen=True)

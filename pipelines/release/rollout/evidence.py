@@ -7,6 +7,8 @@ from datetime import datetime
 
 from pipelines.core.findings import Finding
 from pipelines.gates.canary.holdback import HoldbackVerdict
+from pipelines.gates.canary.pooled_refreshes import PooledRefreshes
+from pipelines.gates.canary.refresh_gain import RefreshGain
 from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.gates.canary.verdict import CanaryVerdict
 from pipelines.gates.shadow.findings import ShadowEvidence
@@ -23,12 +25,14 @@ class ShadowCheck:
         evidence: its answers compared with the champion's.
         findings: the findings of the shadow gate.
         budget: the model's error budget; read when the canary may begin.
+        pooled: the canaries of earlier refreshes; None where they are not pooled.
     """
 
     rollout: Rollout
     evidence: ShadowEvidence
     findings: tuple[Finding, ...]
     budget: BudgetGate | None = None
+    pooled: PooledRefreshes | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class CanaryCheck:
         verdict: the verdict of the canary gate.
         week_ends: the instants at which the outcomes of each coming whole week have matured.
         budget: the model's error budget; read when the challenger may be promoted.
+        pooled: the canaries of earlier refreshes; None where they are not pooled.
+        gain: what this refresh has gained, for those of later ones.
     """
 
     rollout: Rollout
@@ -48,6 +54,8 @@ class CanaryCheck:
     verdict: CanaryVerdict
     week_ends: tuple[datetime, ...]
     budget: BudgetGate | None = None
+    pooled: PooledRefreshes | None = None
+    gain: RefreshGain | None = None
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,20 @@ A refresh is never without a shadow, because its artefact is new. Where predicti
 their labels, the record of the recipe compares both models on all rows, before and after the
 promotion. One day of shadow and one week of canary then look for faults in serving, and no entities
 are held back. Where predictions do change their labels, a refresh goes through the declared
-rollout, with the first and the last of its looks.
+rollout, with the first and the last of its looks. Once the canaries of earlier refreshes have
+proved that refreshing pays, its canary ends after a week without harm; shadow and holdback stay.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
+from pipelines.gates.canary.pooled_refreshes import PooledRefreshes, outcome_key
+from pipelines.gates.canary.refresh_gain import RefreshGain
+from pipelines.release.ledger import Entry
 from pipelines.release.policies import Lane
+from pipelines.spec.model import ModelSpec
 from pipelines.spec.rollout import Rollout
 
 REFRESH_SHADOW = timedelta(days=1)
@@ -20,6 +26,34 @@ REFRESH_SHADOW = timedelta(days=1)
 def record_watches(rollout: Rollout, lane: Lane) -> bool:
     """Whether the record of the recipe judges the outcome, so that the canary need not."""
     return lane == "refresh" and not rollout.shadow.predictions_affect_outcomes
+
+
+def pooled_refreshes(
+    entries: Iterable[Entry], spec: ModelSpec, rollout: Rollout, lane: Lane
+) -> PooledRefreshes | None:
+    """The finished canaries of a recipe's refreshes; None where the record judges the outcome.
+
+    A refresh that was promoted and rolled back later counts as one whose canary did harm.
+
+    Arguments:
+        entries: the model's ledger, oldest first.
+        spec: as the candidate's version declares it.
+        rollout: that of the declaration.
+        lane: how the candidate was judged.
+    """
+    if lane != "refresh" or record_watches(rollout, lane):
+        return None
+    key = outcome_key(rollout)
+    found: dict[str, RefreshGain] = {}
+    for entry in entries:
+        gain = entry.transition.gain if entry.transition else None
+        if entry.transition and gain and gain.outcome == key and spec.has_recipe(entry.recipe):
+            found[entry.transition.challenger] = gain
+        elif entry.kind in ("rollback", "stop") and entry.champion_before in found:
+            undone = found[entry.champion_before].model_copy(update={"gain": None})
+            found[entry.champion_before] = undone
+    unit, alpha = rollout.canary.outcome.name, spec.gates.refresh.alpha
+    return PooledRefreshes(tuple(found.values()), alpha, unit)
 
 
 def rollout_of(declared: Rollout, lane: Lane) -> Rollout:

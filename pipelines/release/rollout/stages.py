@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipelines.core.errors import GauntletError
 from pipelines.core.records import digest_of
+from pipelines.gates.canary.refresh_gain import RefreshGain
 from pipelines.release.ledger import Entry
 from pipelines.release.rollout.state import Holdback, Trial
 from pipelines.release.rollout.transition import Stage, Transition
@@ -39,9 +40,17 @@ def next_transition(trial: Trial, rollout: Rollout) -> Transition | None:
     return now.model_copy(update=update)
 
 
-def final_transition(active: Trial | Holdback, stage: Stage) -> Transition:
-    """The transition that takes the challenger off live traffic: promoted or ended."""
-    update = {"stage": stage, "share": 0.0, "shadow_share": 0.0}
+def final_transition(
+    active: Trial | Holdback, stage: Stage, gain: RefreshGain | None = None
+) -> Transition:
+    """The transition that takes the challenger off live traffic: promoted or ended.
+
+    Arguments:
+        active: what ends.
+        stage: how it ends.
+        gain: what a refresh gained in its canary; None where there is no such measurement.
+    """
+    update = {"stage": stage, "share": 0.0, "shadow_share": 0.0, "gain": gain}
     return active.transition.model_copy(update=update)
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from pipelines.core.records import Record
+from pipelines.gates.canary.refresh_gain import RefreshGain
 from pipelines.spec.fields import Share
 
 
@@ -33,4 +34,9 @@ class Transition(Record):
     shadow_share: Share = Field(default=0.0, description="of requests")
     salt: str = Field(
         min_length=1, description="of this rollout alone: it assigns entities to arms"
+    )
+    gain: RefreshGain | None = Field(
+        default=None,
+        description="where the canary of a refresh ends: what it gained, if only the canary can "
+        "measure that",
     )

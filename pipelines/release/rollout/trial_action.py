@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pipelines.core.findings import Gate, Verdict, overall
+from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.core.time import instant_text
 from pipelines.gates.budget.findings import EXHAUSTED
 from pipelines.gates.canary.verdict import CanaryStep
@@ -106,7 +106,8 @@ def _begin_canary(
             progress=Progress(findings=(*check.findings, *charged)),
         )
     price = tuple(one for one in charged if one.name != EXHAUSTED)
-    findings = (*check.findings, *price)
+    pooled = () if check.pooled is None else (check.pooled.finding,)
+    findings = (*check.findings, *price, *pooled)
     return NextAction(
         action=ReleaseAction.CANARY,
         summary=f"version {transition.challenger} answers {transition.share:.0%} of entities, and "
@@ -134,12 +135,14 @@ def canary_action(
         as_of: the as-of instant of the evidence.
     """
     verdict, canary = check.verdict, check.rollout.canary
+    findings = (*verdict.findings, *_pooled_findings(check))
     progress = Progress(
-        findings=verdict.findings,
+        findings=findings,
         weeks=verdict.weeks,
         planned_weeks=verdict.planned_weeks,
         looks=verdict.looks,
         planned_looks=verdict.planned_looks,
+        gain=check.gain,
     )
     if verdict.step is CanaryStep.PROMOTE:
         return _promote(state, trial, check, as_of, progress)
@@ -157,7 +160,7 @@ def canary_action(
             effect=StageChange(
                 origin=trial.admission,
                 transition=further,
-                findings=verdict.findings,
+                findings=findings,
                 reason=reason,
             ),
             next_check=checks[0],
@@ -172,6 +175,14 @@ def canary_action(
         next_check=min(at for at in checks if at > as_of),
         progress=progress,
     )
+
+
+def _pooled_findings(check: CanaryCheck) -> tuple[Finding, ...]:
+    """Whether refreshing pays, with this canary once it ends; nothing if it is not pooled."""
+    if check.pooled is None:
+        return ()
+    ended = check.verdict.step.ends
+    return ((check.pooled.after(check.gain) if ended else check.pooled).finding,)
 
 
 def _promote(
@@ -197,13 +208,13 @@ def _promote(
         model=state.model,
         as_of=as_of,
         facts=facts,
-        findings=(*offline, *check.verdict.findings),
+        findings=(*offline, *progress.findings),
         spec=admission.spec,
         recipe=admission.recipe,
         snapshot=admission.snapshot,
         trained=admission.trained,
         budget=check.budget,
-        transition=final_transition(trial, Stage.PROMOTED),
+        transition=final_transition(trial, Stage.PROMOTED, progress.gain),
     )
     return NextAction(
         action=ReleaseAction.PROMOTED,
@@ -232,7 +243,7 @@ def end_trial(
         summary=f"version {trial.challenger}: {reason}",
         effect=StageChange(
             origin=trial.admission,
-            transition=final_transition(trial, Stage.ENDED),
+            transition=final_transition(trial, Stage.ENDED, progress.gain),
             findings=progress.findings,
             reason=reason,
         ),

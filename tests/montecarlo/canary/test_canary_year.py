@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import norm
 
 from pipelines.gates.canary.verdict import CanaryStep, judge_canary
+from pipelines.release.rollout.lanes import rollout_of
 from tests.montecarlo.canary.entities import (
     LEVEL,
     alarms,
@@ -26,6 +27,7 @@ from tests.montecarlo.canary.year import (
     OFFLINE_ERROR,
     OFFLINE_LEVEL,
     PROMOTE,
+    REFRESH_MARGIN,
     ROLL_BACK,
     STEPS,
     Gate,
@@ -53,21 +55,24 @@ def rate(gate: Gate, world: World = EQUAL, seed: int = 1) -> float:
     return float(np.mean(years(gate, world, YEARS, np.random.default_rng(seed)).false > 0))
 
 
-def test_paths_are_judged_as_the_real_verdict_judges_them():
+@pytest.mark.parametrize("refresh", [False, True])
+def test_paths_are_judged_as_the_real_verdict_judges_them(refresh):
     """What the year is made of, against ``judge_canary`` on sums that have the same differences."""
     rng = np.random.default_rng(7)
     truth = np.repeat([-2.0, -0.5, 0.0, 0.7, 1.3], 12)
     score = paths(truth, rng)
-    quick = judged(score, rule(LEVEL), harm_every=7)
+    quick = judged(score, rule(LEVEL, refresh=refresh), harm_every=7)
     weekly = INFORMATION[6::7]
     declared = rollout(1.0, covariates=())
+    declared = rollout_of(declared, "refresh") if refresh else declared
+    margin = REFRESH_MARGIN if refresh else 0.0
     observed = set()
     for path, step, weeks in zip(score[:, 6::7], quick.step, quick.weeks, strict=True):
         for week in range(1, 5):
             before = path[week - 2] if week > 1 else 0.0
             latest = (path[week - 1] - before) / weekly[0]
             known = synthetic(path[:week] / weekly[:week], weekly[:week], latest)
-            real = judge_canary(known, declared, LEVEL).step
+            real = judge_canary(known, declared, LEVEL, margin=margin).step
             if real.ends:
                 break
         assert (real, week) == (STEPS[int(step)], weeks)

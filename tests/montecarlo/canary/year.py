@@ -41,6 +41,7 @@ STEPS = {
     STOP: CanaryStep.STOP_INCONCLUSIVE,
     GO_ON: CanaryStep.CONTINUE,
 }
+REFRESH_MARGIN, REFRESH_LOOKS = 0.5, (2, 4)  # in minimum effects; weeks
 INFORMATION = ERROR**-2 * np.arange(1, DAYS + 1) / DAYS
 
 
@@ -77,20 +78,27 @@ class Rule:
     hopeless: tuple[float, ...]  # estimates below which it ends
     rho: float
     alarm: float
+    margin: float = 0.0  # of a refresh, in minimum effects
 
 
 @cache
-def rule(level: float, futility: float = 0.2) -> Rule:
-    """The bounds that the product's own functions make of four equal weeks."""
+def rule(level: float, futility: float = 0.2, refresh: bool = False) -> Rule:
+    """The bounds that the product's own functions make of four equal weeks.
+
+    A refresh has the first and the last look, and a margin of half a minimum effect.
+    """
     canary = rollout(1.0, covariates=(), futility=futility).canary
+    margin = REFRESH_MARGIN if refresh else 0.0
+    if refresh:
+        canary = canary.model_copy(update={"looks": REFRESH_LOOKS})
     weekly = INFORMATION[6::7]
-    last = interim_looks(synthetic(np.zeros(4), weekly, 0.0), canary, level)
+    last = interim_looks(synthetic(np.zeros(4), weekly, 0.0), canary, level, margin)
     bounds = {look.week: look.bound for look in last}
 
     def short(estimate: float, week: int) -> float:
         known = synthetic(np.full(week, estimate), weekly[:week], 0.0)
-        looks = interim_looks(known, canary, level)
-        chance = remaining_power(known, canary, level, looks)
+        looks = interim_looks(known, canary, level, margin)
+        chance = remaining_power(known, canary, level, looks, margin)
         assert chance is not None
         return chance - futility
 
@@ -102,6 +110,7 @@ def rule(level: float, futility: float = 0.2) -> Rule:
         ),
         rho=mixing(HARM_TUNING * target_information(canary, level), canary.harm_alpha),
         alarm=math.log(1 / canary.harm_alpha),
+        margin=margin,
     )
 
 
@@ -138,7 +147,8 @@ def judged(score: Floats, how: Rule, harm_every: int = 1, guarded: Guarded | Non
     """
     many = len(score)
     step, weeks = np.full(many, GO_ON), np.full(many, WEEKS)
-    evidence = log_evidence(-score, np.broadcast_to(INFORMATION, score.shape), how.rho)
+    shifted = score + how.margin * INFORMATION
+    evidence = log_evidence(-shifted, np.broadcast_to(INFORMATION, score.shape), how.rho)
     alarms = evidence >= how.alarm
     if guarded is not None:
         alarms |= guarded.harmed
@@ -147,7 +157,11 @@ def judged(score: Floats, how: Rule, harm_every: int = 1, guarded: Guarded | Non
         day, known = 7 * week - 1, INFORMATION[7 * week - 1]
         before = score[:, day - 7] if week > 1 else 0.0
         harmed = alarms[:, 7 * (week - 1) : 7 * week].any(axis=1)
-        won = (score[:, day] >= how.bounds[week - 1] * math.sqrt(known)) & (score[:, day] > before)
+        won = (shifted[:, day] >= how.bounds[week - 1] * math.sqrt(known)) & (
+            score[:, day] > before
+        )
+        if how.margin:
+            won &= score[:, day] > 0
         if guarded is not None:
             won &= guarded.holds[:, week - 1]
         over = np.full(many, True)

@@ -3,28 +3,27 @@
 A fit of the recipe in use is a candidate on every Monday, and a changed recipe every few weeks. One
 challenger is on trial at a time. Refreshes are decided by the product's record, state and findings;
 canaries are score paths under the product's bounds (``tests/montecarlo/canary/year.py``).
-Predictions do not change their labels, so that a refresh needs a day of shadow and a week of canary
-without harm; a changed recipe needs a week of shadow and has to win its canary.
+A changed recipe needs a week of shadow and has to win its canary. Where predictions do not change
+their labels, a refresh needs a day of shadow and a week of canary without harm. Where they do, it
+needs a week of shadow and has to be not worse by the margin in its canary, until the canaries of
+earlier refreshes have proved that refreshing pays.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipelines.spec.training import RefreshGate
-from pipelines.stats.sequential.anytime import log_evidence
+from tests.montecarlo.canary.refreshes import NOTHING_POOLED, harm_in_a_week, refresh_canary
 from tests.montecarlo.canary.year import (
-    INFORMATION,
     OFFLINE_ERROR,
     OFFLINE_LEVEL,
     PROMOTE,
+    ROLL_BACK,
     Gate,
     gauntlet,
-    paths,
-    rule,
 )
 from tests.montecarlo.refresh.worlds import BEFORE, WEEKS, AgeingWorld, losses
 from tests.montecarlo.refresh.year import Lane, Loss, full_record, most_lost
@@ -33,7 +32,6 @@ TRIES = 12
 CHANGE = Gate(OFFLINE_LEVEL, gauntlet(0.05 / TRIES), TRIES)
 REFRESH_TAKES = 2  # Mondays until a refresh serves: a day of shadow and a week of canary
 SHADOW = 1  # weeks, of a changed recipe
-HARM = 0.01
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,13 @@ class BothLanes:
         fits: what fits of one recipe are like.
         every: weeks from one changed recipe to the next.
         spread: standard deviation of what a changed recipe gains over the first one.
+        acts: whether predictions change their labels.
     """
 
     fits: AgeingWorld
     every: int = 4
     spread: float = 0.0
+    acts: bool = False
 
 
 @dataclass
@@ -60,6 +60,8 @@ class BothYear:
         false: of them, those that were no better than the champion.
         refreshes: promotions of refreshes.
         harmed: refreshes that were rolled back in their canary.
+        tried: refreshes that began a canary.
+        short: of them, those whose canary was shortened by earlier ones.
         stops: acts of the stop-loss.
         most_known: as in ``RefreshYear``.
         loss: mean weekly loss, minus that of the first version.
@@ -69,6 +71,8 @@ class BothYear:
     false: int = 0
     refreshes: int = 0
     harmed: int = 0
+    tried: int = 0
+    short: int = 0
     stops: int = 0
     most_known: float = 0.0
     loss: float = 0.0
@@ -105,6 +109,7 @@ class _Year:
         self.recipe = self._recipe(0, 0.0)
         self.champion, self.tried = 0, 0
         self.trial: _Trial | None = None
+        self.pooled = NOTHING_POOLED
         self.serving: list[int] = [0]
         self.lost: list[float] = []
         self.found = BothYear()
@@ -148,7 +153,7 @@ class _Year:
         lane = trial.recipe.lane
         new = Lane(lane.gate, lane.loss, lane.record, trial.fit, week)
         self.recipe = _Recipe(new, week, trial.recipe.worse)
-        self.serving = []
+        self.serving, self.pooled = [], NOTHING_POOLED
         self.found.changes += 1
         self.found.false += trial.gain <= 0
 
@@ -176,9 +181,18 @@ class _Year:
     def _refresh(self, week: int) -> None:
         recipe = self.recipe
         gain = recipe.expected(self.champion, week) - recipe.expected(week, week)
-        harmed = harm_in_a_week(gain, self.rng)
-        self.found.harmed += harmed
-        self.trial = _Trial(recipe, week, gain, week + REFRESH_TAKES, not harmed)
+        self.found.tried += 1
+        if not self.world.acts:
+            harmed = harm_in_a_week(gain, self.rng)
+            self.found.harmed += harmed
+            self.trial = _Trial(recipe, week, gain, week + REFRESH_TAKES, not harmed)
+            return
+        self.found.short += self.pooled.proved
+        ended = refresh_canary(gain, self.pooled, self.rng)
+        self.pooled = ended.pooled
+        self.found.harmed += ended.step == ROLL_BACK
+        wins = ended.step == PROMOTE
+        self.trial = _Trial(recipe, week, gain, week + SHADOW + ended.weeks, wins)
 
     def _close(self) -> None:
         """Add up what the lane of the present recipe did."""
@@ -187,14 +201,6 @@ class _Year:
             known = most_lost(lane.loss, serving, lane.stopped, self.recipe.since)[1]
             self.found.most_known = max(self.found.most_known, known)
         self.found.stops += len(lane.stopped)
-
-
-def harm_in_a_week(gain: float, rng: np.random.Generator) -> bool:
-    """Whether the harm bound of a refresh's canary is crossed within its week."""
-    known = INFORMATION[:7]
-    score = paths(np.array([gain]), rng)[:, :7]
-    evidence = log_evidence(-score, known[None, :], rule(HARM).rho)
-    return bool((evidence >= math.log(1 / HARM)).any())
 
 
 def both_year(world: BothLanes, rng: np.random.Generator) -> BothYear:

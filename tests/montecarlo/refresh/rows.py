@@ -10,7 +10,8 @@ import numpy as np
 from pipelines.core.arrays import Floats
 from pipelines.spec.training import RefreshEvidence, RefreshGate
 from pipelines.stats.ageing import betting_evidence, pooled_mean
-from tests.montecarlo.refresh.both_gates import HARM, BothLanes, both_year, harm_in_a_week
+from tests.montecarlo.canary.refreshes import HARM, harm_in_a_week
+from tests.montecarlo.refresh.both_gates import BothLanes, both_year
 from tests.montecarlo.refresh.worlds import (
     AGEING,
     EQUAL,
@@ -133,15 +134,19 @@ BOTH = (
         "luck 1, age 0.25, fits from week 20 are worse by 8",
         BothLanes(AgeingWorld(age=0.25, worse_from=20, worse_by=8.0)),
     ),
+    ("predictions act, all equal", BothLanes(EQUAL, acts=True)),
+    ("predictions act, luck 1, age 0.25", BothLanes(AgeingWorld(age=0.25), acts=True)),
+    ("predictions act, luck 0, age 0.25", BothLanes(replace(EQUAL, age=0.25), acts=True)),
 )
 
 
 def refresh_canaries(replications: int) -> Iterator[Row | MeanRow]:
     """A year of refreshes and changed recipes through the offline gate and the canary.
 
-    Preset `likely`; predictions do not change their labels. A refresh has a day of shadow and a
-    week of canary with harm bounds; a changed recipe, every four weeks, has a week of shadow and
-    has to win its canary at 0.05 / 12. One challenger is on trial at a time.
+    Preset `likely`. A changed recipe, every four weeks, has a week of shadow and has to win its
+    canary at 0.05 / 12. A refresh has a day of shadow and a week of canary with harm bounds. Where
+    predictions act, it has a week of shadow and its declared canary, until the canaries of its
+    recipe prove that refreshing pays. One challenger is on trial at a time.
     """
     for seed, (where, world) in enumerate(BOTH):
         rng = np.random.default_rng([SEED, 200, seed])
@@ -156,6 +161,10 @@ def refresh_canaries(replications: int) -> Iterator[Row | MeanRow]:
             f" ({changes:.2f} changes, {refreshes:.1f} refreshes, {harmed:.2f} rolled back; loss "
             f"{loss:+.2f})"
         )
+        if world.acts:
+            tried, short = (float(np.mean([getattr(one, name) for one in years]))
+                            for name in ("tried", "short"))  # fmt: skip
+            more += f" ({tried:.1f} canaries of refreshes, {short:.1f} of them short)"
         false = sum(one.false > 0 for one in years)
         yield Row("year with a change that is no better", where, false, replications, "at most",
                   0.05, more)  # fmt: skip

@@ -7,7 +7,8 @@ import pytest
 
 from pipelines.spec.training import RefreshEvidence, RefreshGate
 from pipelines.stats.ageing import betting_evidence, pooled_mean
-from tests.montecarlo.refresh.both_gates import HARM, BothLanes, both_year, harm_in_a_week
+from tests.montecarlo.canary.refreshes import HARM, harm_in_a_week
+from tests.montecarlo.refresh.both_gates import BothLanes, both_year
 from tests.montecarlo.refresh.rows import slopes
 from tests.montecarlo.refresh.worlds import (
     AGEING,

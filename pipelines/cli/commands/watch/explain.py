@@ -17,6 +17,7 @@ from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE
+from pipelines.gates.canary.refresh_gain import PAYS
 from pipelines.gates.refresh.names import is_from_record
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def show_explanation(found: Explanation, *, everything: bool = False) -> None:
     else:
         _show_gates(entry, again)
     _show_since(found.since, everything=everything)
+    _show_refresh_canaries((entry, *found.since))
     console.print(
         f"[dim]run {entry.run}, snapshot {entry.snapshot[:12]}, policy {again.policy}, evidence "
         f"{again.evidence[:12]}; judged again just now from the stored findings: the same[/]"
@@ -177,6 +179,13 @@ def _show_since(since: Sequence[Entry], *, everything: bool) -> None:
         console.print(Padding(line, (0, 0, 0, 2)))
     show_findings(last.findings, everything=everything)
     console.print()
+
+
+def _show_refresh_canaries(entries: Sequence[Entry]) -> None:
+    """Whether the canaries of refreshes together prove that refreshing pays."""
+    found = [one.reason for entry in entries for one in entry.findings if one.name == PAYS]
+    for reason in found[-1:]:
+        console.print(f"canaries of refreshes: {rich_text(reason)}\n")
 
 
 _DECIDING = ("recent_window.primary", "recent_window.baseline", "refresh.record")  # by gate

@@ -64,6 +64,34 @@ def test_a_guardrail_without_data_holds_it_up_until_the_declared_weeks_are_over(
     assert ended.reasons[0] == "its weeks are over"
 
 
+def acting(live: SimulatedCanary, at: float) -> CanaryVerdict:
+    """Where the record of the recipe cannot judge the outcome."""
+    return judge_refresh_canary(evidence(live, at, guards=True), ROLLOUT, record_watches=False)
+
+
+def test_where_predictions_act_the_week_needs_its_outcomes():
+    late = SimulatedCanary(wait=5, per_day=100)
+    waiting = acting(late, 7.0)
+    assert (waiting.step, waiting.weeks) == (CanaryStep.CONTINUE, 0)
+    assert "has not matured yet" in finding(waiting, WEEK_FINDING).reason
+    passed = acting(late, 12.0)
+    assert (passed.step, passed.weeks) == (CanaryStep.PROMOTE, 1)
+
+
+def test_where_predictions_act_the_week_promises_the_gain_that_a_holdback_checks():
+    live = SimulatedCanary(effect=0.3, per_day=400)
+    found = finding(acting(live, 7.0), "canary.corrected_gain")
+    assert found.value == pytest.approx(0.3, abs=0.1)
+    assert found.interval is not None
+    names = [one.name for one in judged(live, 7.0).findings]
+    assert "canary.corrected_gain" not in names, "there is no holdback"
+
+
+def test_where_predictions_act_missing_outcomes_hold_it_up():
+    found = acting(SimulatedCanary(lost=0.2, per_day=400), 7.0)
+    assert found.step is not CanaryStep.PROMOTE
+
+
 def test_arms_of_unequal_size_void_it():
     found = judged(SimulatedCanary(dropped=0.3, per_day=400), 7.0)
     assert found.step is CanaryStep.VOID

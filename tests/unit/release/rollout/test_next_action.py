@@ -9,7 +9,10 @@ import pytest
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.gates.canary.pooled_refreshes import measured_gain, outcome_key
 from pipelines.gates.canary.refresh import judge_refresh_canary
+from pipelines.gates.canary.refresh_gain import RefreshGain
+from pipelines.gates.canary.verdict import judge_canary
 from pipelines.gates.shadow.findings import ShadowEvidence
 from pipelines.release.budget import budget_account, charged_level
 from pipelines.release.ledger import Entry, NewEntry
@@ -25,7 +28,7 @@ from pipelines.release.rollout.evidence import (
     ShadowCheck,
     ShadowStart,
 )
-from pipelines.release.rollout.lanes import rollout_of
+from pipelines.release.rollout.lanes import pooled_refreshes, rollout_of
 from pipelines.release.rollout.next_action import next_action
 from pipelines.release.rollout.recording import StageChange
 from pipelines.release.rollout.state import ReleaseState
@@ -34,6 +37,7 @@ from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
 from pipelines.spec.training import BudgetGate
 from tests.support.canary_factory import SimulatedCanary, evidence
 from tests.support.canary_factory import rollout as canary_rollout
+from tests.support.training_frame import declared_regression
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -221,6 +225,51 @@ def test_a_refresh_whose_predictions_act_begins_its_canary_for_free_in_a_year_wi
     book.add("rollout", change.run, transition=change.transition, findings=change.findings)
     assert len(budget_account(book.entries, budget, NOW.year).tries) == 1, "the audit alone"
     assert charged_level(book.entries, change.run) is None
+
+
+def test_what_a_refresh_gained_is_kept_for_the_canaries_of_later_ones(book: Book) -> None:
+    """The ledger alone says whether they are pooled, and whether the next one is short."""
+    declared = canary_rollout()
+    spec = declared_regression()
+    live = evidence(SimulatedCanary(effect=0.3, per_day=200), 14.0)
+    verdict = judge_canary(live, declared, 0.05, margin=0.1)
+    gain = measured_gain(live, verdict.step, declared, 2, 0.1)
+    assert gain is not None
+    for version in range(2, 10):
+        before = pooled_refreshes(book.entries, spec, declared, "refresh")
+        assert before is not None
+        assert (len(before.gains), before.proved) == (version - 2, version == 9)
+        book.judged(str(version), Outcome.START_ROLLOUT, "refresh")
+        book.moved(Stage.SHADOW, str(version))
+        book.moved(Stage.CANARY, str(version))
+        check = CanaryCheck(declared, live, verdict, (), BudgetGate(), before, gain)
+        action = book.next(check, as_of=NOW + 14 * DAY)
+        assert isinstance(action.effect, Promotion)
+        inputs = action.effect.inputs
+        assert inputs.findings[-1].name == "canary.refreshes_pay"
+        assert inputs.findings[-1].rows == version - 1, "with this canary"
+        book.add(
+            "promotion",
+            inputs.facts.run,
+            after=str(version),
+            transition=inputs.transition,
+            recipe=spec.recipe,
+        )
+    assert pooled_refreshes(book.entries, spec, declared, "change") is None
+
+
+def test_a_refresh_that_was_rolled_back_later_is_a_lost_bet(book: Book) -> None:
+    declared, spec = canary_rollout(), declared_regression()
+    gain = RefreshGain(outcome=outcome_key(declared), weeks=2, gain=1.0, margin=0.1)
+    won = Transition(challenger="2", stage=Stage.PROMOTED, salt="spring", gain=gain)
+    book.add("promotion", "run-2", after="2", transition=won, recipe=spec.recipe)
+    book.add("stop", "stopped", after="1")
+    found = pooled_refreshes(book.entries, spec, declared, "refresh")
+    assert found is not None
+    assert [one.result for one in found.gains] == [-1.0]
+    other = pooled_refreshes(book.entries[:-1], spec, canary_rollout(effect=1.0), "refresh")
+    assert other is not None
+    assert [one.result for one in other.gains] == [1.0], "the minimum effect may change"
 
 
 def test_a_refresh_that_an_earlier_release_charged_keeps_its_charge_and_its_level(
