@@ -121,8 +121,9 @@ def _declared(
             got=type(column).__name__,
             wanted="an Ibis expression of the table's columns, such as table.now / table.usual",
         )
-    foreign = {type(one).__name__ for one in column.op().find(_DOES_NOT_FOLLOW_FROM_A_ROW)}
-    if foreign or column.op().relations != frozenset({table.op()}):
+    operation: Any = column.op()
+    foreign = {type(one).__name__ for one in operation.find(_DOES_NOT_FOLLOW_FROM_A_ROW)}
+    if foreign or operation.relations != frozenset({table.op()}):
         raise SpecError(
             "an own feature does not follow from its row alone",
             where=where,
@@ -130,7 +131,7 @@ def _declared(
             wanted="arithmetic, conditions and functions of single values: an aggregate of past "
             "events is a window feature",
         )
-    number = column.cast("float64")
+    number: Any = column.cast("float64")
     return table.op(), ibis.ifelse(number.isnan() | number.isinf(), None, number)
 
 

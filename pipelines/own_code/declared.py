@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from pipelines.core.records import Record
@@ -18,6 +23,8 @@ FunctionPath = Annotated[
         examples=["shops:build"],
     ),
 ]
+
+_OF_A_FUNCTION = ("function", "files", "columns")
 
 
 class OwnFunction(Record):
@@ -36,6 +43,15 @@ class OwnFunction(Record):
     def own_module(self) -> str:
         """Name of the function's module; empty without a function."""
         return (self.function or "").partition(":")[0]
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a function, as before there were any: stored hashes and cache keys stay valid."""
+        value: dict[str, Any] = handler(self)
+        if self.function is None:
+            for name in _OF_A_FUNCTION:
+                value.pop(name, None)
+        return value
 
     @model_validator(mode="after")
     def _complete(self) -> OwnFunction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipelines.core.records import canonical_json
+from pipelines.core.records import canonical_json, sha256_text
 
 
 def recipe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
@@ -51,5 +51,7 @@ def _name(part: Any) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, str) and "\n" in value:  # a module of own code
+        return f"{len(value.splitlines())} lines, sha256 {sha256_text(value)[:12]}"
     text = canonical_json(value)
     return text if len(text) <= 120 else f"{text[:117]}..."

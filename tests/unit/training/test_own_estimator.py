@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 
 from pipelines.core.errors import SpecError
 from pipelines.core.time import Window
+from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.spec.estimator import Estimator
 from pipelines.spec.model import ModelSpec
 from pipelines.training.fit import fit
@@ -120,3 +121,7 @@ def test_its_source_is_part_of_the_recipe(regression: Callable[..., ModelSpec]) 
     changed = regression(estimator={"function": "shops:build", "files": files})
     assert first.recipe != changed.recipe
     assert ModelSpec.from_stored(first.as_json()).recipe == first.recipe
+    [line] = recipe_changes(first.recipe_parts(), changed.recipe_parts())
+    assert line.startswith("estimator.files.shops.py: 46 lines, sha256 ")
+    plain = regression().estimator.as_json()
+    assert plain.keys() == {"path", "parameters"}, "keys of kept fits would change"
