@@ -181,8 +181,9 @@ def _store(rows: pa.Table, declared: Stream, stream: str, cache: Cache) -> tuple
     if declared.known_column:
         times[declared.known_column] = KNOWN
     columns = {**{name: name for name in declared.columns}, **times}
-    stored = pa.table(
-        {name: rows[read].cast(ARROW_TYPES[types[read]]) for name, read in columns.items()}
+    stored = pa.Table.from_arrays(
+        [rows[read].cast(ARROW_TYPES[types[read]]) for read in columns.values()],
+        names=list(columns),
     )
     sha256 = cache.add(lambda draft: pq.write_table(stored, draft))
     size = cache.object(sha256).stat().st_size

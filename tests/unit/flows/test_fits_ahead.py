@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,7 +14,6 @@ import pandas as pd
 import pytest
 
 from pipelines.core.errors import DataError
-from pipelines.core.time import FixedClock
 from pipelines.flows import fits_ahead as module
 from pipelines.flows.fits_ahead import FitsAhead, fit_key, fits_ahead
 from pipelines.flows.frames import FRAME, read_rows, write_points
@@ -93,18 +93,16 @@ def test_an_error_of_a_fit_is_raised_where_the_fit_is_needed(
 ) -> None:
     nothing = training_rows(ahead, 0)[1].iloc[:0]
     key = fit_key(SEEDS, nothing, 1)
-    vars(ahead)["_made"][key] = ahead.pool.submit(module.fit_rows, SEEDS, nothing, 1)
+    vars(ahead)["_made"][key] = ahead.pool.submit(vars(module)["fit_rows"], SEEDS, nothing, 1)
     with pytest.raises(TooFewTrainingRows):
         ahead.fit(SEEDS, nothing, 1)
     assert not made
 
 
 def test_the_rows_ahead_are_those_that_a_retraining_reads(tmp_path: Path) -> None:
-    parts = connections_to(rows(), tmp_path, AS_OF)
     spec = ModelSpec.model_validate(declaration())
-    parts = parts.retraining.__class__(
-        **vars(parts.retraining) | {"load_spec": lambda _: spec, "clock": FixedClock(AS_OF)}
-    )
+    connections = connections_to(rows(), tmp_path, AS_OF)
+    parts = dataclasses.replace(connections, load_spec=lambda _: spec).retraining
     weeks = (AS_OF - WEEK, AS_OF)
     events = parts.open_events(spec)
     with fits_ahead([Request(model="sales", as_of=at) for at in weeks], parts) as ahead:

@@ -25,7 +25,7 @@ AS_OF, SINCE = START + timedelta(days=20), START + timedelta(days=10)
 HOUR_US = 3_600_000_000
 COLUMNS = {"zone": "string", "load": "float"}
 WITH_TIMES = {"zone": "string", "load": "float", "at": "timestamp", "known": "timestamp"}
-TIMES = {
+TIMES: Mapping[str, Mapping[str, Any]] = {
     "two columns": {"known_time": "known"},
     "a rule": {"known_time": {"event_time_plus": "1h"}},
     "one column": {"known_time": "at"},
@@ -55,11 +55,10 @@ def copies_of(stream: Stream, folder: Path) -> EventCopies:
     return copies
 
 
-@pytest.fixture(params=TIMES.values(), ids=TIMES)
+@pytest.fixture(params=list(TIMES))
 def copies(request: pytest.FixtureRequest, tmp_path: Path) -> EventCopies:
-    times: Mapping[str, Any] = request.param
-    declared = Stream.model_validate({"event_time": "at", "columns": COLUMNS} | times)
-    return copies_of(declared, tmp_path)
+    declared = {"event_time": "at", "columns": COLUMNS, **TIMES[request.param]}
+    return copies_of(Stream.model_validate(declared), tmp_path)
 
 
 def test_rows_that_are_written_again_are_the_same_snapshot(copies: EventCopies) -> None:
