@@ -52,7 +52,10 @@ WORLD: dict[str, Any] = {
         "parameters": {"loss": "absolute_error", "max_iter": 60, "min_samples_leaf": 10},
     },
     "seeds": [11],
-    "monitor": {"alpha": 0.05},  # there are only four weeks to compare with
+    "monitor": {
+        "alpha": 0.05,  # there are only four weeks to compare with
+        "drift": {"reconstruction": ["pca", "autoencoder"]},
+    },
     # The gates are lenient: the champion is no subject here.
     "gates": {
         "recent_window": {"alpha": 0.49},
@@ -144,6 +147,7 @@ def test_an_epidemic_waits_for_labels_and_then_retrains(tmp_path: Path) -> None:
     assert report.action.kind is ActionKind.RETRAIN, shown(report)
     assert "performance.worse" in report.action.alarms
     assert report.action.gain is not None
+    assert {"reconstruction_error", "autoencoder_error"} <= {one.column for one in report.drift}
     assert report.retraining_hold == ""
 
 
