@@ -142,7 +142,7 @@ def test_a_refresh_has_a_short_canary_once_earlier_ones_have_proved_that_refresh
     pharmacy: Pharmacy,
 ) -> None:
     refreshed(pharmacy, canaries=7)
-    assert run_canary(pharmacy, sales_factor(1.0)).action == "canary"
+    assert run_canary(pharmacy, sales_factor(1.4)).action == "canary"
     began = at(pharmacy, CANARY).ledger.entries("demand")[-1]
     names = [finding.name for finding in began.findings]
     assert names[-2:] == ["budget.spent", "canary.refreshes_pay"]
