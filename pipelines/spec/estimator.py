@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -9,7 +10,42 @@ from pydantic import Field, field_validator, model_validator
 from pipelines.own_code.declared import OwnFunction
 from pipelines.spec.fields import Declaration
 
+SEEDS = frozenset({"random_state", "seed", "random_seed"})
 ALLOWED_ESTIMATORS = ("sklearn.", "lightgbm.", "xgboost.", "catboost.")
+
+
+MOST_CANDIDATES = 200
+SearchedValue = bool | int | float | str | None
+
+
+class Search(Declaration):
+    """A search of parameters within the rows that a model is fitted on, by time-ordered folds."""
+
+    parameters: dict[str, tuple[SearchedValue, ...]] = Field(
+        description="values to try of each parameter; a parameter of a nested estimator is "
+        "outer__inner"
+    )
+    candidates: int | None = Field(
+        default=None,
+        ge=1,
+        description="number of combinations that are drawn at random; null: all of them",
+    )
+    folds: int = Field(default=3, ge=1, le=10, description="validation parts, in order of time")
+
+    @model_validator(mode="after")
+    def _size(self) -> Search:
+        if not self.parameters or not all(self.parameters.values()):
+            raise ValueError("a search needs parameters, each with values")
+        if any(name.rpartition("__")[2] in SEEDS for name in self.parameters):
+            raise ValueError("the seed is not a parameter of a search")
+        many = prod(map(len, self.parameters.values()))
+        if self.candidates is not None and self.candidates > many:
+            raise ValueError(f"candidates: the search has {many} combinations only")
+        if (self.candidates or many) > MOST_CANDIDATES:
+            raise ValueError(
+                f"a search compares at most {MOST_CANDIDATES} combinations, not {many}"
+            )
+        return self
 
 
 class Estimator(OwnFunction, Declaration):
@@ -19,6 +55,9 @@ class Estimator(OwnFunction, Declaration):
         default=None, examples=["sklearn.ensemble.HistGradientBoostingRegressor"]
     )
     parameters: dict[str, Any] = {}
+    search: Search | None = Field(
+        default=None, description="parameters that each fit chooses on its own rows"
+    )
 
     @property
     def source(self) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils._param_validation import InvalidParameterError
 
 from pipelines.core.arrays import Floats
-from pipelines.core.errors import DataError, SpecError
+from pipelines.core.errors import DataError, GauntletError, SpecError
 from pipelines.own_code.load import place_in_code
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import class_text
@@ -19,6 +19,8 @@ from pipelines.training.estimator import build_pipeline
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+    from pipelines.training.search.result import SearchResult
 
 
 class NoMaturedLabel(DataError):  # noqa: N818 - named as the family in core is
@@ -55,6 +57,7 @@ class Fitted:
     pipeline: Pipeline
     seed: int
     rows: int
+    search: SearchResult | None = None
 
 
 def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
@@ -79,8 +82,15 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
     matrix = feature_matrix(spec, labelled)
     cardinality = {name: int(matrix[name].nunique()) for name in categorical_features(spec)}
     pipeline = build_pipeline(spec, cardinality, seed)
+    found = None
     try:
+        if spec.estimator.search is not None:
+            from pipelines.training.search.select import choose_parameters
+
+            found = choose_parameters(spec, pipeline, labelled, target, seed)
         pipeline.fit(matrix, target)
+    except GauntletError:
+        raise
     except InvalidParameterError as cause:
         raise SpecError(
             "an estimator rejects a parameter",
@@ -95,7 +105,7 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
             got=str(cause),
             hint="look at the label's values, and at parameters that restrict them, such as loss",
         ) from cause
-    return Fitted(pipeline, seed, len(labelled))
+    return Fitted(pipeline, seed, len(labelled), found)
 
 
 def label_numbers(label: pd.Series, classes: tuple[str, ...]) -> Floats:

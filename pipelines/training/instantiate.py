@@ -12,11 +12,10 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from pipelines.core.errors import SpecError
-from pipelines.spec.estimator import ALLOWED_ESTIMATORS
+from pipelines.spec.estimator import ALLOWED_ESTIMATORS, SEEDS
 
 EXTRAS = ("lightgbm", "xgboost")  # optional dependencies of this project
 _OBJECT_KEYS = {"path", "parameters"}
-_SEEDS = {"random_state", "seed", "random_seed"}
 
 
 @dataclass(frozen=True)
@@ -155,12 +154,12 @@ def _check_names(created: type[Any], parameters: Mapping[str, Any], where: str) 
     known = parameter_names(created)
     unknown = sorted(set(parameters) - known)
     if unknown:
-        near = get_close_matches(unknown[0], known - _SEEDS, n=1)
+        near = get_close_matches(unknown[0], known - SEEDS, n=1)
         raise SpecError(
             f"{created.__name__} has no parameter {', '.join(unknown)}",
             where=where,
             got=f"{unknown}",
-            wanted=f"some of {sorted(known - _SEEDS)}",
+            wanted=f"some of {sorted(known - SEEDS)}",
             hint=f"did you mean {near[0]}?" if near else "",
         )
 
@@ -171,7 +170,7 @@ def check_no_seed(parameters: Mapping[str, Any], where: str) -> None:
     Raises:
         SpecError: when there is one.
     """
-    seeds = sorted(parameters.keys() & _SEEDS)
+    seeds = sorted(parameters.keys() & SEEDS)
     if seeds:
         raise SpecError(
             "the seed is not a parameter",

@@ -278,7 +278,12 @@ LEVEL = {
     "columns": {"sold": "sold"},
 }
 GOOD: dict[str, dict[str, Any]] = {
-    "a regression": {},
+    "a search": {
+        "estimator": {
+            "path": "sklearn.linear_model.Ridge",
+            "search": {"parameters": {"alpha": [0.1, 10.0]}, "folds": 2},
+        }
+    },
     "own code": {
         "estimator": {"function": "shops:Sold"},
         "metric": {"name": "own_error", "function": "shops:late", "minimum_effect": 0.5},
@@ -298,6 +303,9 @@ def test_ready_means_that_the_retraining_compares(home: SalesHome, changes: dict
     assert not list((home.folder / "home").glob("runs/*")), "a check leaves nothing behind"
     done = home.retrain()
     assert done.evidence.evaluation is not None
+    assert done.evidence.trained is not None
+    searched = {"candidate", "refit"} if "search" in changes.get("estimator", {}) else set()
+    assert done.evidence.trained.searches.keys() == searched
     assert known_before(done) == []
     assert found.detectable is not None
     comparison = done.evidence.evaluation.comparisons[0].difference

@@ -26,6 +26,7 @@ from pipelines.packaging.package import (
 )
 from pipelines.packaging.version import TWIN, evidence_path
 from pipelines.training.importance import Importance
+from pipelines.training.search.result import SearchResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pipelines.core.arrays import Floats
     from pipelines.packaging.version import ModelVersion
     from pipelines.spec.model import ModelSpec
+    from pipelines.training.fit import Fitted
     from pipelines.training.score import Scored
 
 CANDIDATE = "candidate"
@@ -61,9 +63,19 @@ class TrainedCandidate(Record):
     training: float | None = Field(
         default=None, description="metric of the twin on rows that it was trained on"
     )
+    search: SearchResult | None = Field(
+        default=None, description="of the twin's parameters, if it was fitted with a search"
+    )
+    refit_search: SearchResult | None = Field(default=None, description="of the refit's parameters")
     importance: Importance | None = Field(
         default=None, description="of each feature to the twin, on the recent window"
     )
+
+    @property
+    def searches(self) -> dict[str, SearchResult]:
+        """The searches by the fit whose parameters they chose."""
+        found = {"candidate": self.search, "refit": self.refit_search}
+        return {name: one for name, one in found.items() if one is not None}
 
 
 @dataclass(frozen=True)
@@ -119,7 +131,7 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
     labelled = rows[rows["label"].notna()]
     check_repeatable(spec, labelled)
     earlier = None if trial else version_of_twin(run)
-    twins = _fit_twins(run, rows, earlier)
+    twins, search = _fit_twins(run, rows, earlier)
     scored = [score(twin, spec, recent) for twin in twins]
     columns = {f"{SEED}{number}": _column(each.predictions) for number, each in enumerate(scored)}
     columns[NAIVE] = _column(baseline_predictions(spec, labelled, recent))
@@ -127,10 +139,11 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
         rivals = simple_predictions(spec, labelled, recent)
         columns |= {f"{RIVAL}{name}": _column(one.predictions) for name, one in rivals.items()}
     run.workspace.write(PREDICTIONS, lambda part: pd.DataFrame(columns).to_parquet(part))
-    serving, refit_rows = twins[0], None
+    serving, refit = twins[0], None
     checks: tuple[Finding, ...] = ()
     if plan.refit is not None and not trial:
-        serving, refit_rows = _refit(run, plan.refit)
+        refit = _refit(run, plan.refit)
+        serving = refit.pipeline
         refitted = score(serving, spec, recent)
         checks = refit_findings(spec, recent, scored[0], refitted, past_values(run, ANSWERS))
     if trial:
@@ -150,7 +163,9 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
         recent_rows=len(recent),
         rows_digest=scored[0].rows_digest,
         classes=spec.classes,
-        refit_rows=refit_rows,
+        refit_rows=refit.rows if refit else None,
+        search=search,
+        refit_search=refit.search if refit else None,
         twin=earlier.number if earlier else None,
         training=None if trial else _training_value(spec, twins[0], labelled),
         importance=None if trial else _importance(run, twins[0], recent),
@@ -182,9 +197,14 @@ def _importance(run: Run, twin: Pipeline, recent: pd.DataFrame) -> Importance | 
         return None
 
 
-def _fit_twins(run: Run, rows: pd.DataFrame, earlier: ModelVersion | None) -> list[Pipeline]:
-    """A pipeline for each seed; the first is an earlier version's refit if there is one."""
-    spec = run.spec
+def _fit_twins(
+    run: Run, rows: pd.DataFrame, earlier: ModelVersion | None
+) -> tuple[list[Pipeline], SearchResult | None]:
+    """A pipeline for each seed; the first is an earlier version's refit if there is one.
+
+    With it the search of the first seed, if it was fitted with one.
+    """
+    spec, search = run.spec, None
     twins: list[Pipeline] = []
     for number, seed in enumerate(spec.seeds, 1):
         if earlier is not None and number == 1:
@@ -194,16 +214,17 @@ def _fit_twins(run: Run, rows: pd.DataFrame, earlier: ModelVersion | None) -> li
         run.collaborators.progress(
             f"fitting seed {number} of {len(spec.seeds)} on {len(rows):,} rows"
         )
-        twins.append(run.collaborators.fit(spec, rows, seed).pipeline)
-    return twins
+        fitted = run.collaborators.fit(spec, rows, seed)
+        twins.append(fitted.pipeline)
+        search = fitted.search if number == 1 else search
+    return twins, search
 
 
-def _refit(run: Run, window: Window) -> tuple[Pipeline, int]:
-    """The first seed's fit on everything that has matured, and its number of labelled rows."""
+def _refit(run: Run, window: Window) -> Fitted:
+    """The first seed's fit on everything that has matured."""
     rows = read_rows(run.spec, run.workspace.path(FRAME), window)
     run.collaborators.progress(f"fitting the refit on {len(rows):,} rows")
-    fitted = run.collaborators.fit(run.spec, rows, run.spec.seeds[0])
-    return fitted.pipeline, fitted.rows
+    return run.collaborators.fit(run.spec, rows, run.spec.seeds[0])
 
 
 def _write(

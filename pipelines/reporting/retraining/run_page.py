@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 
 from pipelines.core.findings import Interval, Verdict, reasons_against, slug
@@ -16,6 +16,7 @@ from pipelines.release.version_facts import AS_OF, GAIN, LINEAGE, OUTCOME
 from pipelines.reporting.retraining.sections import REPORT, VersionReview, backfill_words
 from pipelines.reporting.retraining.version_page import run_text
 from pipelines.stats.paired import PairedDifference
+from pipelines.training.search.result import SearchResult
 
 EVALUATION, CHECKS, HASHES = "evaluation.json", "checks.json", "hashes.json"
 LEVEL = 0.9
@@ -33,6 +34,7 @@ class RunFacts:
         source: what started it.
         started: when its first step began, by the wall clock.
         refit_rows: labelled rows of the refit; ``None`` if there is none.
+        searches: of parameters, by the fit that they were chosen for.
     """
 
     parameters: Mapping[str, str]
@@ -41,6 +43,7 @@ class RunFacts:
     source: str
     started: datetime
     refit_rows: int | None
+    searches: Mapping[str, SearchResult] = field(default_factory=dict)
 
 
 def retraining_page(about: VersionReview, entry: Entry, facts: RunFacts, report: str) -> RunPage:
@@ -149,6 +152,17 @@ def _parts(about: VersionReview, facts: RunFacts) -> Iterator[PagePart]:
     if facts.refit_rows is not None:
         parameters = {"seed": str(about.spec.seeds[0]), "train": str(about.plan.refit)}
         yield PagePart("refit", parameters, {"training_rows": float(facts.refit_rows)})
+    yield from _search_parts(facts.searches)
+
+
+def _search_parts(searches: Mapping[str, SearchResult]) -> Iterator[PagePart]:
+    """The combinations that each search compared."""
+    for fit, search in searches.items():
+        for place, one in enumerate(search.candidates):
+            parameters = {name: str(value) for name, value in one.parameters.items()}
+            parameters["chosen"] = "yes" if place == search.chosen else "no"
+            metrics = {f"search_{search.metric}": one.value}
+            yield PagePart(f"{fit} search {place + 1}", parameters, metrics)
 
 
 def _evaluated(evaluation: Evaluation) -> bytes:

@@ -131,4 +131,5 @@ def _facts(run: Run, evidence: Evidence, version: VersionInfo | None, entry: Ent
         source=request.dag_run or "gauntlet",
         started=run.workspace.started,
         refit_rows=trained.refit_rows if trained else None,
+        searches=trained.searches if trained else {},
     )

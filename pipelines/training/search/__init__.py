@@ -1,0 +1,1 @@
+"""Hyperparameter search within the rows that a model is fitted on."""

@@ -1,0 +1,32 @@
+"""No label of a training part is known only after its validation part begins."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.core.errors import DataError
+from pipelines.training.search.folds import time_folds
+
+TIMES = pd.Series(pd.date_range("2026-01-01", periods=400, freq="6h"))
+MATURITY = timedelta(days=3)
+
+
+def test_training_ends_so_long_before_validation_as_labels_take() -> None:
+    folds = time_folds(TIMES, MATURITY, 3)
+    assert len(folds) == 3
+    validated = np.concatenate([validate for _train, validate in folds])
+    assert sorted(validated) == list(range(validated.min(), 400)), "each later row validates once"
+    for train, validate in folds:
+        gap = TIMES[validate].min() - TIMES[train].max()
+        assert MATURITY <= gap < MATURITY + timedelta(hours=12)
+
+
+def test_folds_without_enough_rows_are_refused() -> None:
+    with pytest.raises(DataError, match="declare fewer folds"):
+        time_folds(TIMES, MATURITY, 20)
+    with pytest.raises(DataError, match="0 rows to train on"):
+        time_folds(TIMES, timedelta(days=60), 2)

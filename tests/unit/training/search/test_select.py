@@ -1,0 +1,74 @@
+"""A search sees its training rows only, in the order of time, and chooses the same each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.core.errors import SpecError
+from pipelines.core.time import Window
+from pipelines.spec.model import ModelSpec
+from pipelines.training.fit import fit
+
+RIDGE = {"path": "sklearn.linear_model.Ridge"}
+
+
+def searched(**search: Any) -> dict[str, Any]:
+    return {"estimator": {**RIDGE, "search": search}}
+
+
+def test_the_best_parameters_are_fitted(
+    regression: Callable[..., ModelSpec], frame: Callable[..., pd.DataFrame], train: Window
+) -> None:
+    rows = frame(train, per_day=10)
+    spec = regression(**searched(parameters={"alpha": [1e6, 1.0, 1.0]}, folds=3))
+    found = fit(spec, rows, 1)
+    assert found.search is not None
+    assert found.search.chosen == 1, "of equals the first"
+    assert found.search.winner.parameters == {"alpha": 1.0}
+    values = [one.value for one in found.search.candidates]
+    assert values[0] > values[1] == values[2]
+    assert fit(spec, rows, 1).search == found.search
+    plain = fit(regression(estimator={**RIDGE, "parameters": {"alpha": 1.0}}), rows, 1)
+    np.testing.assert_array_equal(plain.pipeline[-1].coef_, found.pipeline[-1].coef_)
+
+
+def test_a_random_search_draws_by_the_seed(
+    regression: Callable[..., ModelSpec], frame: Callable[..., pd.DataFrame], train: Window
+) -> None:
+    rows = frame(train, per_day=5)
+    spec = regression(**searched(parameters={"alpha": [1.0, 2.0, 3.0, 4.0]}, candidates=2))
+    one, two = (fit(spec, rows, 1).search for _repetition in range(2))
+    assert one is not None
+    assert one == two
+    assert len(one.candidates) == 2
+    assert spec.recipe != regression(estimator=RIDGE).recipe
+
+
+def test_a_parameter_that_does_not_exist_is_named(
+    regression: Callable[..., ModelSpec], frame: Callable[..., pd.DataFrame], train: Window
+) -> None:
+    spec = regression(**searched(parameters={"alhpa": [1.0]}))
+    with pytest.raises(SpecError, match="did you mean alpha"):
+        fit(spec, frame(train, per_day=5), 1)
+
+
+MISTAKES: dict[str, dict[str, Any]] = {
+    "a seed": {"parameters": {"random_state": [1, 2]}},
+    "no values": {"parameters": {"alpha": []}},
+    "no parameters": {"parameters": {}},
+    "more than there are": {"parameters": {"alpha": [1.0, 2.0]}, "candidates": 3},
+    "a grid that is too large": {"parameters": {"alpha": list(range(300))}},
+}
+
+
+@pytest.mark.parametrize("search", MISTAKES.values(), ids=MISTAKES)
+def test_a_search_that_makes_no_sense_is_refused(
+    regression: Callable[..., ModelSpec], search: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="search"):
+        regression(**searched(**search))
