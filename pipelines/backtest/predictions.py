@@ -25,7 +25,7 @@ from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError
 from pipelines.core.files import atomic_file, write_bytes
 from pipelines.core.records import canonical_json, digest_of
-from pipelines.core.time import Window
+from pipelines.core.time import Window, duration_text
 from pipelines.core.weeks import WEEK
 from pipelines.own_code.libraries import distributions_of
 from pipelines.spec.estimator import Estimator
@@ -137,6 +137,7 @@ class Predictions:
             far = slice(near.stop, len(history.rows))
             matured = start - spec.maturity
             trained = history.part(Window(matured - self.in_sample_span, matured))
+            searched = spec.estimator.search is not None and not candidate.naive
             fitted = {
                 "schema": CACHE_SCHEMA,
                 "rows": history.digest_with_labels(train, candidate.labels_as_of),
@@ -144,7 +145,8 @@ class Predictions:
                 "features": [feature.as_json() for feature in spec.features],
                 "classes": spec.classes,
                 "estimator": None if candidate.naive else spec.estimator.as_json(),
-                "metric": spec.metric.as_json() if candidate.naive else None,
+                "metric": spec.metric.as_json() if candidate.naive or searched else None,
+                **({"maturity": duration_text(spec.maturity)} if searched else {}),
                 "seed": None if candidate.naive else spec.seeds[0],
                 "libraries": _libraries(spec.estimator),
             }

@@ -149,10 +149,10 @@ class ModelSpec(Declaration):
         """Hash of the recipe; a candidate with the champion's recipe is a refresh.
 
         Part of the recipe: points, label, features and their streams, estimator and parameters,
-        and the spans of the split. Not part of it is what decides neither how a model is fitted
-        nor what it predicts from: description, owner, store, seeds, metrics, gates, rollout,
-        monitoring, schedules and the cadence of the online features. Neither are exclusions: they
-        say which data are wrong.
+        the spans of the split, and the metric where a search chooses parameters by it. Not part of
+        it is what decides neither how a model is fitted nor what it predicts from: description,
+        owner, store, seeds, metrics otherwise, gates, rollout, monitoring, schedules and the
+        cadence of the online features. Neither are exclusions: they say which data are wrong.
         """
         return digest_of(self.recipe_parts())
 
@@ -160,6 +160,8 @@ class ModelSpec(Declaration):
         """The parts of the declaration that the recipe consists of, as JSON without defaults."""
         parts = {key: value for key, value in self.meaning().items() if key in RECIPE_PARTS}
         parts["split"] = {key: span for key, span in parts["split"].items() if key != "exclude"}
+        if self.estimator.search is not None:  # it chooses by the metric
+            parts["metric"] = self.metric.meaning() | {"minimum_effect": 0.0}
         return parts
 
     def has_recipe(self, stored: str) -> bool:

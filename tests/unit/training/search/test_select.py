@@ -49,6 +49,17 @@ def test_a_random_search_draws_by_the_seed(
     assert spec.recipe != regression(estimator=RIDGE).recipe
 
 
+def test_the_metric_is_part_of_a_recipe_with_a_search(
+    regression: Callable[..., ModelSpec],
+) -> None:
+    plain, search = {"estimator": RIDGE}, searched(parameters={"alpha": [1.0, 2.0]})
+    other = {"metric": {"name": "squared_error", "minimum_effect": 0.1}}
+    smaller = {"metric": {"name": "absolute_error", "minimum_effect": 0.01}}
+    assert regression(**plain).recipe == regression(**plain, **other).recipe
+    assert regression(**search).recipe != regression(**search, **other).recipe
+    assert regression(**search).recipe == regression(**search, **smaller).recipe
+
+
 def test_a_parameter_that_does_not_exist_is_named(
     regression: Callable[..., ModelSpec], frame: Callable[..., pd.DataFrame], train: Window
 ) -> None:
