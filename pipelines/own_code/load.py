@@ -14,8 +14,8 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from pipelines.own_code.declared import OwnFunction
 from pipelines.own_code.libraries import check_libraries
 
 PACKAGE = "gauntlet_code_"
+CODE_ERRORS = (Exception, SystemExit)  # what own code may raise; sys.exit must not end a command
 _HASH_DIGITS = 32
 _lock = threading.RLock()
 
@@ -55,17 +56,16 @@ def load_function(own: OwnFunction, where: str) -> Callable[..., Any]:
     module_name = f"{package_name(own.files)}.{own.own_module}"
     if module_name not in sys.modules:
         check_libraries(own.files)
-    with _lock:
+    with (
+        _lock,
+        errors_of_code(
+            "a module cannot be imported",
+            where,
+            wanted="a module whose import runs to its end, and all packages that it imports",
+        ),
+    ):
         put_package(own.files)
-        try:
-            module = importlib.import_module(module_name)
-        except Exception as cause:
-            raise SpecError(
-                "a module cannot be imported",
-                where=place_in_code(cause) or where,
-                got=f"{type(cause).__name__}: {cause}",
-                hint="correct the module, or install what it imports",
-            ) from cause
+        module = importlib.import_module(module_name)
     found = getattr(module, name, None)
     if not callable(found):
         raise SpecError(
@@ -79,7 +79,7 @@ def load_function(own: OwnFunction, where: str) -> Callable[..., Any]:
 
 
 def put_package(files: Mapping[str, str]) -> Path:
-    """Write files as an importable package of this process.
+    """Write files as a package of this process, and import it: its modules come from there alone.
 
     Returns:
         The package's folder.
@@ -94,12 +94,17 @@ def put_package(files: Mapping[str, str]) -> Path:
                     (draft / name).write_bytes(text.encode())
             importlib.invalidate_caches()
         if str(root) not in sys.path:
-            sys.path.append(str(root))
+            sys.path.insert(0, str(root))
+        importlib.import_module(folder.name)  # its __init__.py is empty
         return folder
 
 
-def put_packages_of(folder: Path) -> None:
-    """Make the packages in the code folder of a model directory importable.
+@contextmanager
+def packages_of(folder: Path) -> Iterator[None]:
+    """Import the packages in the code folder of a model directory from verified copies.
+
+    Within the block MLflow may put the folder into ``sys.path``. Other threads wait, because MLflow
+    replaces the list.
 
     Arguments:
         folder: the code folder; it need not exist.
@@ -107,25 +112,28 @@ def put_packages_of(folder: Path) -> None:
     Raises:
         IntegrityError: the files of a package do not have the hash in its name.
     """
-    for package in sorted(folder.glob(f"{PACKAGE}*")):
-        files = read_package(package)
-        if package_name(files) != package.name:
-            raise IntegrityError(
-                "the code of a version is not what was stored",
-                where=str(package),
-                got=package_name(files),
-                wanted=package.name,
-            )
-        put_package(files)
+    with _lock:
+        for package in sorted(folder.glob(f"{PACKAGE}*")):
+            files = read_package(package)
+            if package_name(files) != package.name:
+                raise IntegrityError(
+                    "the code of a version is not what was stored",
+                    where=str(package),
+                    got=package_name(files),
+                    wanted=package.name,
+                )
+            put_package(files)
+        try:
+            yield
+        finally:
+            added = folder.resolve()
+            sys.path = [entry for entry in sys.path if Path(entry).resolve() != added]
 
 
 def read_package(folder: Path) -> dict[str, str]:
-    """The files of a package, as they are in a declaration."""
-    return {
-        path.name: path.read_bytes().decode("utf-8")
-        for path in sorted(folder.glob("*.py"))
-        if path.name != "__init__.py"
-    }
+    """The files of a package, as they are in a declaration: without an empty ``__init__.py``."""
+    texts = {path.name: path.read_bytes().decode() for path in sorted(folder.glob("*.py"))}
+    return {name: text for name, text in texts.items() if text or name != "__init__.py"}
 
 
 def folder_of(package: str) -> Path:
@@ -138,6 +146,29 @@ def folder_of(package: str) -> Path:
     if not folder.is_dir():
         raise IntegrityError("own code was not loaded by this process", got=package)
     return folder
+
+
+@contextmanager
+def errors_of_code(message: str, where: str, *, wanted: str = "") -> Iterator[None]:
+    """Report what own code raises within the block, ``sys.exit`` included.
+
+    Arguments:
+        message: of the error.
+        where: place in the declaration, for an error that comes from no line of own code.
+        wanted: what the code has to do.
+
+    Raises:
+        SpecError: the code raised an exception.
+    """
+    try:
+        yield
+    except CODE_ERRORS as cause:
+        raise SpecError(
+            message,
+            where=place_in_code(cause) or where,
+            got=f"{type(cause).__name__}: {cause}",
+            wanted=wanted,
+        ) from cause
 
 
 def place_in_code(error: BaseException) -> str:

@@ -55,6 +55,12 @@ def read_function(folder: Path, function: str, where: str) -> dict[str, str]:
 
 
 def _read(path: Path, where: str) -> tuple[str, ast.Module]:
+    if path.stem == "__init__":
+        raise _refused(
+            "the module __init__",
+            where,
+            wanted="a module of another name: the package's __init__.py stays empty",
+        )
     if not path.is_file():
         there = sorted(one.stem for one in path.parent.glob("*.py"))
         raise SpecError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Record
-from pipelines.own_code.load import put_packages_of
+from pipelines.own_code.load import packages_of
 from pipelines.packaging.origin import Origin
 from pipelines.packaging.package import CODE, EVIDENCE
 from pipelines.spec.model import ModelSpec
@@ -257,18 +256,15 @@ def load_pipeline(folder: Path) -> Pipeline:
     Raises:
         IntegrityError: its own code is not what was stored.
     """
-    put_packages_of(folder / CODE)
-    with (folder / "MLmodel").open("rb") as file:
-        saved = yaml.safe_load(file)["flavors"]["sklearn"]
-    if saved["serialization_format"] == "skops" and _MAY_REFUSE not in os.environ:
-        import skops.io
+    with packages_of(folder / CODE):
+        saved = yaml.safe_load((folder / "MLmodel").read_bytes())["flavors"]["sklearn"]
+        if saved["serialization_format"] == "skops" and _MAY_REFUSE not in os.environ:
+            import skops.io
 
-        trusted = saved["skops_trusted_types"]
-        pipeline: Pipeline = skops.io.load(folder / saved["pickled_model"], trusted=trusted)
+            trusted = saved["skops_trusted_types"]
+            pipeline: Pipeline = skops.io.load(folder / saved["pickled_model"], trusted=trusted)
+        else:
+            import mlflow.sklearn
+
+            pipeline = mlflow.sklearn.load_model(str(folder))
         return pipeline
-    import mlflow.sklearn
-
-    path = list(sys.path)  # MLflow adds the code folder; the package is imported already
-    pipeline = mlflow.sklearn.load_model(str(folder))
-    sys.path = path
-    return pipeline

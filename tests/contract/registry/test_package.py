@@ -112,9 +112,23 @@ def test_own_code_is_stored_by_its_hash_and_loaded_from_there(
     assert type(loaded[-1][-1]) is type(packed.pipeline[-1][-1])
     assert sys.path == path
     assert _write(tmp_path / "again", packed).content == packed.package.content
-    (code / "columns.py").write_text("def sizes(rows):\n    return rows * 0\n")
+    changed = shutil.copytree(packed.folder, tmp_path / "changed")
+    (changed / "code" / code.name / "columns.py").write_text("def sizes(rows):\n    return 0\n")
     with pytest.raises(IntegrityError, match="not what was stored"):
-        load_pipeline(packed.folder)
+        load_pipeline(changed)
+
+
+def test_loading_through_mlflow_imports_no_own_code_from_the_version(
+    pack: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = pack("own")
+    for name in [name for name in sys.modules if name.startswith("gauntlet_code_")]:
+        monkeypatch.delitem(sys.modules, name)  # as in a new process
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
+    load_pipeline(packed.folder)
+    assert content_digest(packed.folder) == packed.package.content
+    assert str(packed.folder / "code") not in sys.path
 
 
 def test_a_package_reports_what_it_needs_and_no_more(pack: Callable) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import pickle
 import sys
@@ -15,8 +16,8 @@ from pipelines.own_code.load import (
     load_function,
     package_name,
     place_in_code,
+    packages_of,
     put_package,
-    put_packages_of,
 )
 
 RATES = "from .deep import BASE\n\ndef rate():\n    return BASE\n"
@@ -52,6 +53,7 @@ def test_every_byte_counts() -> None:
 
 WRONG = {
     "an error": ("import math\nmath.sqrt(-1)\n", "models/code/rates.py:2", "ValueError"),
+    "an exit": ("import sys\nsys.exit(0)\n", "models/code/rates.py:2", "SystemExit"),
     "a name that is imported and absent": (
         "from math import cube\n",
         "models/code/rates.py:1",
@@ -86,12 +88,34 @@ def test_stored_code_with_another_hash_is_not_imported(tmp_path: Path) -> None:
     (package / "__init__.py").write_text("")
     for name, text in own(4).files.items():
         (package / name).write_text(text)
-    put_packages_of(tmp_path)
-    put_packages_of(tmp_path / "absent")
-    assert (put_package(own(4).files) / "rates.py").read_text() == RATES
-    (package / "rates.py").write_text(RATES + "\n")
-    with pytest.raises(IntegrityError, match="not what was stored"):
-        put_packages_of(tmp_path)
+    with packages_of(tmp_path), packages_of(tmp_path / "absent"):
+        assert (put_package(own(4).files) / "rates.py").read_text() == RATES
+    for name, text in (("rates.py", RATES + "\n"), ("__init__.py", "x = 1\n")):
+        before = (package / name).read_text()
+        (package / name).write_text(text)
+        with pytest.raises(IntegrityError, match="not what was stored"), packages_of(tmp_path):
+            pass
+        (package / name).write_text(before)
+
+
+def test_modules_come_from_the_verified_copy_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    files = {"rates.py": "def rate():\n    return 5\n"}
+    package = tmp_path / package_name(files)
+    package.mkdir()
+    for name, text in {"__init__.py": "", **files}.items():
+        (package / name).write_text(text)
+    path = list(sys.path)
+    with packages_of(tmp_path):
+        sys.path = [str(tmp_path), *sys.path]  # as MLflow does
+        module = importlib.import_module(f"{package.name}.rates")
+    assert module.rate() == 5
+    assert Path(module.__file__ or "").parent == put_package(files) != package
+    assert sorted(one.name for one in package.iterdir()) == ["__init__.py", "rates.py"]
+    assert str(tmp_path) not in sys.path
+    assert set(path) <= set(sys.path)
 
 
 def test_source_belongs_to_a_function() -> None:

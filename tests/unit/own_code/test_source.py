@@ -39,6 +39,7 @@ REFUSED = {
     "a folder above": ("from ..shop import y\n", ":1", "outside the folder"),
     "a folder below": ("from .shop.deep import y\n", ":1", "directly in models/code/"),
     "no such sibling": ("\n\nfrom .absent import y\n", ":3", "there is no module absent"),
+    "the package's own module": ("from .__init__ import y\n", ":1", "the module __init__"),
     "this product": ("from pipelines.stats import x\n", ":1", "an import of Gauntlet"),
     "imports by name": ("import importlib.util\n", ":1", "importlib"),
     "a file": ("def f():\n    return open('weights.csv')\n", ":2", "open()"),
@@ -72,7 +73,9 @@ def test_names_that_do_not_exist_are_reported_at_the_declaration(tmp_path: Path)
         read_function(folder, "shop:build", "m.yaml:3")
     with pytest.raises(SpecError, match="did you mean shops:build") as misspelt:
         read_function(folder, "shops:biuld", "m.yaml:3")
-    assert absent.value.where == misspelt.value.where == "m.yaml:3"
+    with pytest.raises(SpecError, match="the module __init__") as nameless:
+        read_function(write(folder, __init__="def build(): ...\n"), "__init__:build", "m.yaml:3")
+    assert absent.value.where == misspelt.value.where == nameless.value.where == "m.yaml:3"
     (folder / "latin.py").write_bytes(b"x = 1\ny = '\xe9'\n")
     with pytest.raises(SpecError, match="not UTF-8") as latin:
         read_function(folder, "latin:y", "m.yaml:3")
