@@ -10,7 +10,7 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from pipelines.core.errors import SpecError
-from pipelines.own_code.load import load_function, place_in_code
+from pipelines.own_code.load import errors_of_code, load_function
 from pipelines.spec.features import ExpressionFeature
 from pipelines.spec.fields import ColumnType
 
@@ -105,15 +105,10 @@ def _declared(
     function = load_function(feature, where)
     schema = {name: "string" if _is_text(kind) else "float64" for name, kind in types.items()}
     table = ibis.table(schema, name=INPUTS)
-    try:
+    wanted = f"a function of a table with the columns {list(types)}"
+    with errors_of_code(f"{feature.function} fails", where, wanted=wanted):
         column: Any = function(table)
-    except Exception as cause:
-        raise SpecError(
-            f"{feature.function} fails",
-            where=place_in_code(cause) or where,
-            got=f"{type(cause).__name__}: {cause}",
-            wanted=f"a function of a table with the columns {list(types)}",
-        ) from cause
+        again: Any = function(table)
     if not isinstance(column, ir.NumericColumn | ir.BooleanColumn):
         raise SpecError(
             f"{feature.function} returns no column of numbers",
@@ -130,6 +125,13 @@ def _declared(
             got=", ".join(sorted(foreign)) or "another table",
             wanted="arithmetic, conditions and functions of single values: an aggregate of past "
             "events is a window feature",
+        )
+    if not column.equals(again):
+        raise SpecError(
+            "an own feature does not follow from its row alone",
+            where=where,
+            got="two calls that return other expressions",
+            wanted="the same expression from every call, without chance and the clock",
         )
     number: Any = column.cast("float64")
     return table.op(), ibis.ifelse(number.isnan() | number.isinf(), None, number)

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError, GauntletError, SpecError
-from pipelines.own_code.load import place_in_code
+from pipelines.own_code.load import CODE_ERRORS, place_in_code
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import class_text
 from pipelines.training.columns import categorical_features, feature_matrix
@@ -97,12 +97,12 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
             where=f"{spec.name}: estimator.parameters",
             got=str(cause),
         ) from cause
-    except Exception as cause:  # an estimator is foreign code, with exceptions of its own
+    except CODE_ERRORS as cause:  # an estimator is foreign code, with exceptions of its own
         place = place_in_code(cause)
         raise DataError(
             "the estimator cannot be fitted on these rows",
             where=f"{spec.name}: {spec.estimator.source}" + (f", {place}" if place else ""),
-            got=str(cause),
+            got=f"{type(cause).__name__}: {cause}",
             hint="look at the label's values, and at parameters that restrict them, such as loss",
         ) from cause
     return Fitted(pipeline, seed, len(labelled), found)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import BaseEstimator, clone
 
 from pipelines.core.errors import SpecError
-from pipelines.own_code.load import load_function, place_in_code
+from pipelines.own_code.load import errors_of_code, load_function
 from pipelines.spec.estimator import Estimator
 from pipelines.training.instantiate import Instantiation, check_no_seed
 
@@ -39,14 +39,8 @@ def own_estimator(declared: Estimator, seed: int, where: str) -> BaseEstimator:
     if SEED in signature.parameters:
         arguments[SEED] = seed
     _check_arguments(declared, signature, arguments, where)
-    try:
+    with errors_of_code(f"{declared.function} fails", where):
         estimator = function(**arguments)
-    except Exception as cause:
-        raise SpecError(
-            f"{declared.function} fails",
-            where=place_in_code(cause) or where,
-            got=f"{type(cause).__name__}: {cause}",
-        ) from cause
     if not (isinstance(estimator, BaseEstimator) and hasattr(estimator, "fit")):
         raise SpecError(
             f"{declared.function} returns no estimator",
@@ -86,12 +80,9 @@ def _check_arguments(
 
 def _check_clone(declared: Estimator, estimator: BaseEstimator, where: str) -> None:
     """Refuse an estimator that scikit-learn cannot copy: its constructor does more than store."""
-    try:
+    with errors_of_code(
+        f"{declared.function} returns an estimator that scikit-learn cannot copy",
+        where,
+        wanted="a constructor that stores its arguments under their names and does no more",
+    ):
         clone(estimator)
-    except Exception as cause:
-        raise SpecError(
-            f"{declared.function} returns an estimator that scikit-learn cannot copy",
-            where=place_in_code(cause) or where,
-            got=f"{type(cause).__name__}: {cause}",
-            wanted="a constructor that stores its arguments under their names and does no more",
-        ) from cause

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipelines.core.arrays import Floats, Mask
 from pipelines.core.errors import DataError
+from pipelines.own_code.load import CODE_ERRORS, place_in_code
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import feature_matrix
 from pipelines.training.forest import forest_predictions
@@ -44,7 +45,8 @@ def score(pipeline: Pipeline, spec: ModelSpec, rows: pd.DataFrame) -> Scored:
     """A fitted pipeline's predictions for every row, labelled or not, in the rows' order.
 
     Raises:
-        DataError: if a feature is missing, or a prediction is not a finite number.
+        DataError: if a feature is missing, the estimator rejects the rows, or a prediction is not a
+            finite number.
     """
     digest = rows_digest(spec, rows)
     if not len(rows):  # no estimator takes an empty matrix; the gate reports that there is no data
@@ -57,11 +59,20 @@ def predict(pipeline: Pipeline, spec: ModelSpec, matrix: pd.DataFrame) -> Floats
     """Predictions for the rows of a feature matrix, at least one; shape as in ``Scored``.
 
     Raises:
-        DataError: if a prediction is not a finite number.
+        DataError: if the estimator rejects the rows, or a prediction is not a finite number.
     """
-    predictions = forest_predictions(pipeline, matrix)
-    if predictions is None:
-        predictions = _pipeline_predictions(pipeline, spec, matrix)
+    try:
+        predictions = forest_predictions(pipeline, matrix)
+        if predictions is None:
+            predictions = _pipeline_predictions(pipeline, spec, matrix)
+    except CODE_ERRORS as cause:  # an estimator is foreign code, with exceptions of its own
+        place = place_in_code(cause)
+        raise DataError(
+            "the estimator cannot predict these rows",
+            where=f"{spec.name}: {spec.estimator.source}" + (f", {place}" if place else ""),
+            got=f"{type(cause).__name__}: {cause}",
+            wanted=f"a prediction for each of {len(matrix)} rows",
+        ) from cause
     wrong = int(np.sum(~np.isfinite(predictions)))
     if wrong:
         raise DataError(

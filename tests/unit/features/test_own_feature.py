@@ -16,6 +16,8 @@ from pipelines.spec.views import definitions
 from tests.support.training_frame import declared_regression
 
 PRICES = """\
+import random
+import sys
 import ibis
 
 def level(table):
@@ -29,6 +31,12 @@ def before(table):
 
 def drawn(table):
     return table.now + ibis.random()
+
+def drawn_by_python(table):
+    return table.now * random.random()
+
+def leaving(table):
+    sys.exit(0)
 
 def dated(table):
     return ibis.now().epoch_seconds() - table.now
@@ -83,10 +91,12 @@ WRONG = {
     "centred": "Mean",
     "before": "Lag",
     "drawn": "RandomScalar",
+    "drawn_by_python": "two calls that return other expressions",
+    "leaving": "models/code/prices.py:21",
     "dated": "TimestampNow",
     "of_another": "another table",
     "upper": "no column of numbers",
-    "misspelt": "models/code/prices.py:22",
+    "misspelt": "models/code/prices.py:30",
 }
 
 

@@ -15,8 +15,8 @@ from pipelines.own_code.declared import OwnFunction
 from pipelines.own_code.load import (
     load_function,
     package_name,
-    place_in_code,
     packages_of,
+    place_in_code,
     put_package,
 )
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 
-from pipelines.core.errors import SpecError
+from pipelines.core.errors import DataError, SpecError
 from pipelines.core.time import Window
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.spec.estimator import Estimator
@@ -65,6 +65,20 @@ def nothing():
 
 def failing():
     raise KeyError("rate")
+
+
+def leaving():
+    raise SystemExit(0)
+
+
+class Unable(Mean):
+    def predict(self, X):
+        raise SystemExit(0)
+
+
+class Unfit(Mean):
+    def fit(self, X, y):
+        raise SystemExit(0)
 """
 
 
@@ -90,6 +104,7 @@ WRONG: dict[str, tuple[str, dict[str, object], str]] = {
     "a seed": ("seeded", {"trees": 3, "seed": 4}, "the seed is not a parameter"),
     "no estimator": ("nothing", {}, "returns no estimator"),
     "an error": ("failing", {}, "models/code/shops.py:46"),
+    "an exit": ("leaving", {}, "models/code/shops.py:50"),
     "a constructor that does more than store": ("Working", {}, "scikit-learn cannot copy"),
 }
 
@@ -115,6 +130,18 @@ def test_it_is_fitted_on_named_columns_as_they_are(
     assert not np.array_equal(one, other)
 
 
+def test_what_its_methods_raise_has_a_place(
+    regression: Callable[..., ModelSpec], frame: Callable[..., pd.DataFrame], train: Window
+) -> None:
+    rows = frame(train, per_day=10)
+    unfit, unable = (regression(estimator=declared(name).as_json()) for name in ("Unfit", "Unable"))
+    with pytest.raises(DataError, match=r"cannot be fitted[^$]*shops\.py:60"):
+        fit(unfit, rows, 1)
+    fitted = fit(unable, rows, 1).pipeline
+    with pytest.raises(DataError, match=r"cannot predict[^$]*shops\.py:55"):
+        score(fitted, unable, rows)
+
+
 def test_its_source_is_part_of_the_recipe(regression: Callable[..., ModelSpec]) -> None:
     first = regression(estimator=declared("build").as_json())
     files = {"shops.py": SHOPS + "\n# a remark\n"}
@@ -122,6 +149,6 @@ def test_its_source_is_part_of_the_recipe(regression: Callable[..., ModelSpec]) 
     assert first.recipe != changed.recipe
     assert ModelSpec.from_stored(first.as_json()).recipe == first.recipe
     [line] = recipe_changes(first.recipe_parts(), changed.recipe_parts())
-    assert line.startswith("estimator.files.shops.py: 46 lines, sha256 ")
+    assert line.startswith("estimator.files.shops.py: 60 lines, sha256 ")
     plain = regression().estimator.as_json()
     assert plain.keys() == {"path", "parameters"}, "keys of kept fits would change"

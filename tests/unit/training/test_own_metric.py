@@ -26,6 +26,12 @@ def late(label, prediction):
 def centred(label, prediction):
     return np.abs(label - prediction - (label - prediction).mean())
 
+def running(label, prediction):
+    return np.abs(np.cumsum(label - prediction))
+
+def leaving(label, prediction):
+    raise SystemExit(0)
+
 def drawn(label, prediction):
     return np.random.random(len(label))
 
@@ -67,6 +73,8 @@ def test_it_is_a_mean_of_losses(regression: Callable[..., ModelSpec]) -> None:
 
 WRONG = {
     "of other rows": ("centred", "not a mean over rows"),
+    "of the rows before": ("running", "not a mean over rows"),
+    "an exit": ("leaving", "SystemExit"),
     "of chance": ("drawn", "not a mean over rows"),
     "one number": ("total", "gives no loss for each row"),
     "no number": ("logarithm", "missing or infinite"),
