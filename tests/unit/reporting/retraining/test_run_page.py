@@ -16,6 +16,7 @@ from pipelines.release.ledger import Entry
 from pipelines.release.policy import Facts, decide
 from pipelines.reporting.retraining.run_page import RunFacts, retraining_page
 from pipelines.reporting.retraining.sections import VersionReview
+from pipelines.training.search.result import SearchedParameters, SearchResult
 from tests.support.ledger_entries import judged
 from tests.unit.reporting.retraining.test_report import FAILED
 from tests.unit.reporting.retraining.test_version_page import decided
@@ -31,9 +32,9 @@ FACTS = RunFacts(
 )
 
 
-def page_of(about: VersionReview) -> RunPage:
+def page_of(about: VersionReview, facts: RunFacts = FACTS) -> RunPage:
     entry = Entry.append_to(judged("run"), None, FACTS.started)
-    return retraining_page(about, entry, FACTS, "<html></html>")
+    return retraining_page(about, entry, facts, "<html></html>")
 
 
 def test_a_run_is_named_by_its_instant_outcome_and_version(reviewed: Make) -> None:
@@ -116,3 +117,19 @@ def test_each_fit_is_a_part_below_the_run(reviewed: Make) -> None:
     assert parts[0].name == "candidate"
     assert parts[-1].name == "refit"
     assert len({part.name for part in parts}) == len(parts)
+
+
+def test_each_combination_of_a_search_is_a_part_as_well(reviewed: Make) -> None:
+    about = decided(reviewed(2.0))
+    tried = tuple(
+        SearchedParameters(parameters={"alpha": alpha}, value=value)
+        for alpha, value in ((0.1, 2.0), (1.0, 1.5))
+    )
+    search = SearchResult(metric="absolute_error", folds=3, candidates=tried, chosen=1)
+    facts = replace(FACTS, searches={"candidate": search, "refit": search})
+    parts = [one for one in page_of(about, facts).parts if "search" in one.name]
+    assert [one.name for one in parts] == [
+        *("candidate search 1", "candidate search 2", "refit search 1", "refit search 2")
+    ]
+    assert parts[1].parameters == {"alpha": "1.0", "chosen": "yes"}
+    assert parts[1].metrics == {"search_absolute_error": 1.5}
