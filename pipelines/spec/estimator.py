@@ -56,7 +56,9 @@ class Estimator(OwnFunction, Declaration):
     )
     parameters: dict[str, Any] = {}
     search: Search | None = Field(
-        default=None, description="parameters that each fit chooses on its own rows"
+        default=None,
+        exclude_if=lambda search: search is None,  # stored hashes and cache keys stay valid
+        description="parameters that each fit chooses on its own rows",
     )
 
     @property
