@@ -39,14 +39,16 @@ class Output(Console):
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Record what is printed, to export it; meanwhile nothing reaches the terminal."""
-        file, width = self._file, self._width
+        """Record what is printed, to export it; meanwhile, no terminal or notebook shows it."""
+        file, width, is_jupyter = self._file, self._width, self.is_jupyter
         self._file, self._width, self.record = io.StringIO(), SCREEN, True
+        self.is_jupyter = False  # otherwise Rich shows each line in the cell, not in the file
         try:
             yield
         finally:
             self.export_text()  # empties the record
             self._file, self._width, self.record = file, width, False
+            self.is_jupyter = is_jupyter
 
 
 console = Output(highlight=False, emoji=False)

@@ -30,6 +30,19 @@ def test_a_result_shows_what_is_printed_and_prints_nothing(
     assert repr(result) == f"ready {OUTSIDE}", "nothing of what was printed meanwhile"
 
 
+def test_a_notebook_shows_a_result_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    displayed: list[str] = []
+    monkeypatch.setattr(console, "is_jupyter", True)
+    monkeypatch.setattr("rich.jupyter.display", lambda _, text: displayed.append(text))
+    result = Result(7, show)
+    assert repr(result) == f"ready {OUTSIDE}"
+    assert ">ready</span>" in result._repr_html_()
+    assert "ready" in result._repr_markdown_()
+    assert displayed == []
+    console.print("after")
+    assert displayed == ["after\n"]
+
+
 def test_a_result_that_cannot_be_shown_leaves_the_terminal_as_it_was(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
