@@ -144,14 +144,20 @@ class ColumnReader:
             f"v{one.at} IS NULL AND NOT {_gone(made)} AS {one.mistake}"
             for one, made in parts
         )
-        joined = [one for one in columns if JOIN in one.reading.source]
+        joined = [one for one in columns if one.at >= len(self.found.sources)]
         raw = ", ".join(f"{self._joined(one.reading.source)} AS s{one.at}" for one in joined)
         base = f"SELECT *{', ' + raw if raw else ''} FROM raw"
         return f"SELECT {kept} FROM (SELECT *, {values} FROM (SELECT *, {parsed} FROM ({base})))"
 
     def joined_time(self, date: Column, clock: Column) -> Column | None:
-        """The time in two columns, if both together are one in every row of the sample."""
-        source = f"{date.reading.source}{JOIN}{clock.reading.source}"
+        """The time in two columns, if both together are one in every row of the sample.
+
+        ``None`` also where an import could not read the two by their joined name.
+        """
+        names = [date.reading.source, clock.reading.source]
+        source = JOIN.join(names)
+        if source in self.found.sources or source.split(JOIN) != names:
+            return None
         at = len(self.found.sources)
         sql = self._joined(source)
         form = Source(Form.TEXT)

@@ -62,6 +62,22 @@ def test_a_date_and_a_clock_are_one_time(examine: Callable[..., Any]) -> None:
     assert joined.smallest == "2026-03-10 18:10"
 
 
+def test_a_column_with_a_plus_in_its_name(examine: Callable[..., Any]) -> None:
+    rows = [f"2026-01-{day:02}T10:00:00Z,{day / 4},{day}" for day in range(10, 29)]
+    with examine("sold_at,a+b,units", rows) as file:
+        column = file.profile.column("a+b")
+    assert (column.kind, column.smallest, column.largest) == (ColumnType.FLOAT, "2.5", "7.0")
+
+
+@pytest.mark.parametrize("header", ["Date+1,Time,units", "Date,Time,Date+Time"])
+def test_two_columns_that_import_cannot_join_are_not_joined(
+    examine: Callable[..., Any], header: str
+) -> None:
+    rows = [f"{day:02}/03/2026,18.{day}.00,{day}" for day in range(10, 29)]
+    with examine(header, rows) as file:
+        assert [one.reading.source for one in file.profile.columns] == header.split(",")
+
+
 def test_a_day_and_a_month_that_could_be_swapped_are_listed(examine: Callable[..., Any]) -> None:
     with examine("day,units", [f"0{n}/0{m}/2026,1" for n in range(1, 7) for m in (1, 2)]) as file:
         assert file.profile.column("day").formats == ("%d/%m/%Y", "%m/%d/%Y")
