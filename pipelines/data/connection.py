@@ -13,7 +13,8 @@ def open_duckdb(database: str = ":memory:", **options: Any) -> Any:
 
     Ibis writes each step of a query as a select of its own: merging them first, its default, takes
     a third longer, and DuckDB merges them itself. SQLGlot goes through nested selects by recursion,
-    and each window of a frame nests it deeper.
+    and each window of a frame nests it deeper. DuckDB computes what an expression has twice outside
+    of a ``TRY`` that it is in, unless it does not look for common parts.
 
     Arguments:
         database: path from ``database_path``; default: in memory.
@@ -23,4 +24,6 @@ def open_duckdb(database: str = ":memory:", **options: Any) -> Any:
 
     sys.setrecursionlimit(max(_DEEPEST, sys.getrecursionlimit()))
     ibis.options.sql.fuse_selects = False
-    return ibis.duckdb.connect(database, **options)
+    connection = ibis.duckdb.connect(database, **options)
+    connection.raw_sql("SET disabled_optimizers = 'common_subexpressions'")
+    return connection

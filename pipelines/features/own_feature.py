@@ -10,6 +10,7 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from pipelines.core.errors import SpecError
+from pipelines.data.connection import open_duckdb
 from pipelines.own_code.load import errors_of_code, load_function
 from pipelines.spec.features import ExpressionFeature
 from pipelines.spec.fields import ColumnType
@@ -28,12 +29,18 @@ _DOES_NOT_FOLLOW_FROM_A_ROW = (
 )
 
 
+@ibis.udf.scalar.builtin(name="try")  # type: ignore[untyped-decorator]
+def _or_missing(value: float) -> float:  # type: ignore[empty-body]
+    """DuckDB's TRY: missing where the value cannot be computed, such as the logarithm of 0."""
+
+
 def column_of(
     feature: ExpressionFeature, types: Mapping[str, ColumnType], operands: Mapping[str, Any]
 ) -> Any:
     """The feature as a column of the table that its operands are columns of, float64.
 
-    A value that is no finite number is missing.
+    A value that is no finite number, or that DuckDB cannot compute, is missing. The query runs on a
+    connection from ``open_duckdb``.
 
     Arguments:
         feature: with a function.
@@ -90,11 +97,9 @@ class RowFeature:
         return [value for (value,) in cursor.execute(query).fetchall()]
 
     def _compile(self) -> tuple[duckdb.DuckDBPyConnection, str]:
-        import duckdb
-
         _table, column = _declared(self.feature, self.types)
         query = str(ibis.to_sql(column.name("value").as_table(), dialect="duckdb"))
-        return duckdb.connect(), query
+        return open_duckdb().con, query
 
 
 def _declared(
@@ -133,7 +138,7 @@ def _declared(
             got="two calls that return other expressions",
             wanted="the same expression from every call, without chance and the clock",
         )
-    number: Any = column.cast("float64")
+    number: Any = _or_missing(column.cast("float64"))
     return table.op(), ibis.ifelse(number.isnan() | number.isinf(), None, number)
 
 

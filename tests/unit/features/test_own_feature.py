@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import ibis
+import pyarrow as pa
 import pytest
 
 from pipelines.core.errors import SpecError
+from pipelines.data.connection import open_duckdb
 from pipelines.features.own_feature import RowFeature, column_of
 from pipelines.spec.combine import combined_spec
 from pipelines.spec.features import ExpressionFeature
@@ -22,6 +25,9 @@ import ibis
 
 def level(table):
     return ibis.ifelse(table.kind == "b", table.now / table.usual, table.now.ln())
+
+def undefined(table):
+    return table.now.ln() + table.now.ln() + table.usual.sqrt() + table.now.cast("int64")
 
 def centred(table):
     return table.now - table.now.mean()
@@ -70,11 +76,10 @@ def declared(function: str) -> ExpressionFeature:
     return ExpressionFeature.model_validate(feature(function))
 
 
-def column(function: str) -> Any:
-    table = ibis.memtable(
-        {name: [row[place] for row in ROWS] for place, name in enumerate(TYPES)},
-        schema={"now": "float64", "usual": "float64", "kind": "string"},
-    )
+def column(function: str, rows: list[tuple[Any, ...]] = ROWS) -> Any:
+    schema = ibis.schema({"now": "float64", "usual": "float64", "kind": "string"})
+    values = {name: [row[place] for row in rows] for place, name in enumerate(TYPES)}
+    table = open_duckdb().create_table("points", pa.table(values, schema=schema.to_pyarrow()))
     found = column_of(declared(function), TYPES, {name: table[name] for name in TYPES})
     return table.select(found.name("level"))
 
@@ -87,16 +92,24 @@ def test_requests_have_the_values_of_the_frame() -> None:
     assert of_frame == of_requests.values(ROWS), "a last bit differs between training and service"
 
 
+def test_a_value_that_cannot_be_computed_is_missing() -> None:
+    rows = [(0.0, 1.0, "a"), (1.0, 4.0, "a"), (-1.0, 4.0, "a"), (1.0, -1.0, "a")]
+    rows += [(1e300, 1.0, "a"), (math.nan, 1.0, "a")]
+    wanted = [None, 3.0, None, None, None, None]
+    assert RowFeature(declared("undefined"), TYPES).values(rows) == wanted
+    assert column("undefined", rows).to_pyarrow()["level"].to_pylist() == wanted
+
+
 WRONG = {
     "centred": "Mean",
     "before": "Lag",
     "drawn": "RandomScalar",
     "drawn_by_python": "two calls that return other expressions",
-    "leaving": "models/code/prices.py:21",
+    "leaving": "models/code/prices.py:24",
     "dated": "TimestampNow",
     "of_another": "another table",
     "upper": "no column of numbers",
-    "misspelt": "models/code/prices.py:30",
+    "misspelt": "models/code/prices.py:33",
 }
 
 
