@@ -316,6 +316,7 @@ class Connections:
             load_spec=self.load_spec,
             open_events=self.open_events,
             open_store=self.open_store,
+            versions=self.versions,
             clock=self.clock,
         )
 

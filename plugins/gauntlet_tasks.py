@@ -199,6 +199,6 @@ def score_batch(model: str) -> dict[str, Any]:
     as_of = run_as_of(context["params"], context["dag_run"])
     connections = connect(progress=Progress())
     report = score(model, as_of, connections.scoring)
-    write_board(model, connections.boards)
     note(as_of, f"{report.outcome}: {report.entities:,} entities")
+    write_board(model, connections.boards)  # last: the scores are published without it
     return report.as_json()

@@ -99,16 +99,42 @@ def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
 
     Rows that the declaration excludes are left out.
     """
+    rows = without_excluded(spec, _rows_in(path, window))
+    order = ["decision_time", *spec.points.keys, *spec.feature_names]
+    return rows.sort_values(list(dict.fromkeys(order)), kind="stable", ignore_index=True)
+
+
+def without_excluded(spec: ModelSpec, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a frame that the declaration does not exclude."""
+    for stretch in spec.split.exclude:
+        rows = rows[~touches(stretch, rows["decision_time"], rows["matured_at"])]
+    return rows
+
+
+def _rows_in(path: Path, window: Window) -> pd.DataFrame:
     import pandas as pd
 
     start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
-    rows = pd.read_parquet(
+    return pd.read_parquet(
         path, filters=[("decision_time", ">=", start), ("decision_time", "<", end)]
     )
-    for stretch in spec.split.exclude:
-        rows = rows[~touches(stretch, rows["decision_time"], rows["matured_at"])]
-    order = ["decision_time", *spec.points.keys, *spec.feature_names]
-    return rows.sort_values(list(dict.fromkeys(order)), kind="stable", ignore_index=True)
+
+
+def all_points(
+    events: EventReader,
+    spec: ModelSpec,
+    snapshot: Snapshot,
+    tables: Mapping[str, ibis.Table],
+    window: Window,
+) -> pd.DataFrame:
+    """The decision points of a window of decision times, excluded ones among them, in any order.
+
+    Arguments and labels are those of ``window_rows``.
+    """
+    with working_folder("gauntlet-points-") as folder:
+        path = folder / FRAME
+        write_points(events, spec.frame, snapshot, tables, window.start, path)
+        return _rows_in(path, window)
 
 
 def window_rows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,8 @@ from pydantic import Field
 
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record
+from pipelines.core.time import utc
+from pipelines.predictions.entity import entity_json
 from pipelines.spec.fields import Scalar
 
 
@@ -55,6 +57,9 @@ class Board(Record):
     at: Instant = Field(description="instant of the newest scores")
     valid_until: Instant
     versions: dict[str, int] = Field(description="entities by the version that answered")
+    other_label: tuple[str, ...] = Field(
+        default=(), description="those of them that do not predict the declared label"
+    )
     entities: tuple[BoardEntity, ...] = Field(description="in the order of their keys")
     days: tuple[BoardDay, ...] = Field(description="earlier scores, oldest first")
     shortages: Shortages | None = Field(default=None, description="None: no stock is declared")
@@ -73,20 +78,20 @@ def board_entities(
     """The entities of the newest scores.
 
     Arguments:
-        newest: one row for each entity: keys, ``prediction``, ``first_event`` and the column
-            ``stock``, where a missing value is not known. A stock that is not known is taken for
-            none, so that an entity without a record gets an order.
+        newest: one row for each entity: keys, ``prediction``, ``first_event`` in UTC without a
+            zone, and the column ``stock``, where a missing value is not known. A stock that is not
+            known is taken for none, so that an entity without a record gets an order.
         past: earlier scores: keys, ``prediction`` and ``label``.
         keys: columns that identify an entity.
         stock: column with the units in stock; ``None``: no orders.
         new_since: entities whose first event is later are new; zoned.
     """
-    means = past.groupby(list(keys), sort=False, dropna=False).agg(
+    means = past.groupby(list(keys), sort=False).agg(
         scored=("label", "size"), predicted=("prediction", "mean"), actual=("label", "mean")
     )
     rows = newest.merge(means, how="left", left_on=list(keys), right_index=True)
     return tuple(
-        _entity(row, keys, stock, pd.Timestamp(new_since))
+        _entity(row, keys, stock, pd.Timestamp(utc(new_since)).tz_localize(None))
         for row in rows.sort_values(list(keys)).to_dict("records")
     )
 
@@ -95,14 +100,14 @@ def board_days(past: pd.DataFrame) -> tuple[BoardDay, ...]:
     """Sums of earlier scores, by their instant.
 
     Arguments:
-        past: ``decision_time`` in UTC, ``prediction`` and ``label``, none missing.
+        past: ``decision_time`` in UTC without a zone, ``prediction`` and ``label``, none missing.
     """
     sums = past.groupby("decision_time").agg(
         entities=("label", "size"), predicted=("prediction", "sum"), actual=("label", "sum")
     )
     return tuple(
         BoardDay(
-            decided_at=row["decision_time"].to_pydatetime(),
+            decided_at=_instant(row["decision_time"]),
             entities=row["entities"],
             predicted=row["predicted"],
             actual=row["actual"],
@@ -133,16 +138,21 @@ def _entity(
     known = _number(row[stock]) if stock else None
     scored = _number(row["scored"])
     return BoardEntity(
-        keys={key: row[key] for key in keys},
+        keys=entity_json({key: _instant(row[key]) for key in keys}),
         prediction=row["prediction"],
         stock=known,
         order=max(0.0, row["prediction"] - (known or 0.0)) if stock else None,
-        first_event=row["first_event"].to_pydatetime(),
+        first_event=_instant(row["first_event"]),
         is_new=bool(row["first_event"] > new_since),
         scored=int(scored or 0),
         predicted=_number(row["predicted"]),
         actual=_number(row["actual"]),
     )
+
+
+def _instant(value: Any) -> Any:
+    """An instant in UTC as Python has it; any other value as it is."""
+    return value.to_pydatetime().replace(tzinfo=UTC) if isinstance(value, pd.Timestamp) else value
 
 
 def _number(value: Any) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, bar, console
 from pipelines.core.time import instant_text
 from pipelines.wiring import connect
+
+if TYPE_CHECKING:
+    from pipelines.flows.serving.batch_score import ScoreReport
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,19 +40,23 @@ def score(
         from pipelines.flows.serving.board import write_board
 
         found = predict(name, instant(as_of, connections.clock.now()), connections.scoring)
-        board = write_board(name, connections.boards)
     if as_json:
         answer("scores", found.as_json())
-        return
+    else:
+        _show(found)
+    page = write_board(name, connections.boards)  # last: the scores are published without it
+    if page is not None and not as_json:
+        console.print(f"board: {rich_text(str(page))}", soft_wrap=True)
+
+
+def _show(found: ScoreReport) -> None:
     known = "scored" if found.outcome == "scored" else "was scored before"
-    console.print(f"{rich_text(name)} as of {instant_text(found.at)}: {known}")
+    console.print(f"{rich_text(found.model)} as of {instant_text(found.at)}: {known}")
     text = ", ".join(f"{number:,} by version {each}" for each, number in found.versions.items())
     console.print(f"{found.entities:,} entities: {text}")
     if found.fell_back:
         console.print(f"[yellow]the challenger could not answer for {found.fell_back:,}[/]")
     console.print(f"valid until {instant_text(found.valid_until)}: {rich_text(found.scores)}")
-    if board is not None:
-        console.print(f"board: {rich_text(str(board))}", soft_wrap=True)
 
 
 def _check(name: str, *, as_json: bool) -> None:

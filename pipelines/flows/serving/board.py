@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ from pipelines.core.weeks import WEEK
 from pipelines.data.events import NoEvents
 from pipelines.data.reader import EventReader
 from pipelines.flows.serving.batch_score import newest_scores
+from pipelines.flows.versions import VersionReader
+from pipelines.release.broken_windows.exclusions import with_exclusions
 from pipelines.serving.board import BOARD_FORMAT, Board, board_days, board_entities, shortages
 from pipelines.serving.scores import SCORES, score_stream
 from pipelines.spec.model import ModelSpec
@@ -35,6 +37,7 @@ class BoardCollaborators:
         load_spec: reads a declaration by the model's name.
         open_events: opens the event streams of a model.
         open_store: opens the object store of a model.
+        versions: the versions that answered.
         clock: the present instant.
     """
 
@@ -42,6 +45,7 @@ class BoardCollaborators:
     load_spec: Callable[[str], ModelSpec]
     open_events: Callable[[ModelSpec], EventReader]
     open_store: Callable[[ModelSpec], ObjectStore]
+    versions: VersionReader
     clock: Clock
 
 
@@ -75,9 +79,8 @@ def write_board(model: str, collaborators: BoardCollaborators) -> Path | None:
 
 def make_board(spec: ModelSpec, collaborators: BoardCollaborators) -> Board:
     """The board of the newest scores. Arguments and errors are those of ``write_board``."""
-    import pandas as pd
 
-    from pipelines.flows.frames import window_rows
+    from pipelines.flows.frames import all_points
 
     if spec.board is None:
         raise ValueError(f"{spec.name} declares no board")
@@ -88,28 +91,65 @@ def make_board(spec: ModelSpec, collaborators: BoardCollaborators) -> Board:
     events = collaborators.open_events(spec)
     snapshot = events.snapshot(spec.streams, at, keep=False)
     with events.tables(snapshot, spec.streams) as tables:
-        points = window_rows(events, spec, snapshot, tables, window)
+        points = all_points(events, spec, snapshot, tables, window)
         began = _first_events(tables[spec.points.stream], keys)
-    points["decision_time"] = points["decision_time"].dt.tz_localize("UTC")
-    known = points[[*keys, *([stock] if stock and stock not in keys else [])]]
-    now = known[points["decision_time"] == pd.Timestamp(at)]
+    columns = list(dict.fromkeys([*keys, *([stock] if stock else [])]))
+    now = points.loc[points["decision_time"] == at.replace(tzinfo=None), columns]
     newest = _scored(scores, keys).merge(began, on=keys).merge(now, how="left", on=keys)
     earlier = _earlier_scores(spec, events, window, collaborators.clock.now())
-    matured = points[points["label"].notna()]
-    if earlier is None:
-        past = matured.head(0).assign(prediction=0.0)
-    else:
-        past = matured.merge(earlier, on=[*keys, "decision_time"])
+    past = _with_labels(spec, points, earlier, at, collaborators.versions)
+    versions = Counter(row["version"] for row in scores)
     return Board(
         model=spec.name,
         description=spec.description,
         at=at,
         valid_until=scores[0]["valid_until"],
-        versions=dict(sorted(Counter(row["version"] for row in scores).items())),
+        versions=dict(sorted(versions.items())),
+        other_label=tuple(
+            sorted(set(versions) - _with_this_label(spec, versions, collaborators.versions))
+        ),
         entities=board_entities(newest, past, keys, stock, at - spec.board.new_for),
         days=board_days(past),
         shortages=shortages(past, stock) if stock else None,
     )
+
+
+def _with_labels(
+    spec: ModelSpec,
+    points: pd.DataFrame,
+    earlier: pd.DataFrame | None,
+    at: datetime,
+    versions: VersionReader,
+) -> pd.DataFrame:
+    """Points with a label and a score of a version that predicts this label.
+
+    Points of excluded and broken windows are left out.
+    """
+    from pipelines.flows.frames import without_excluded
+
+    known = with_exclusions(spec, versions.ledger.entries(spec.name), at)
+    labelled = without_excluded(known, points[points["label"].notna()])
+    if earlier is None:
+        return labelled.head(0).assign(prediction=0.0)
+    same = earlier["version"].isin(
+        _with_this_label(spec, earlier["version"].unique().tolist(), versions)
+    )
+    return labelled.merge(earlier[same], on=[*spec.points.keys, "decision_time"])
+
+
+def _with_this_label(spec: ModelSpec, numbers: Iterable[str], versions: VersionReader) -> set[str]:
+    """The versions that predict the declared label of the declared points.
+
+    A version that was removed is none of them, since its declaration is not known.
+    """
+
+    def has_label(number: str) -> bool:
+        if not versions.exists(spec.name, number):
+            return False
+        other = versions.load(spec.name, number).spec
+        return (other.label, other.points) == (spec.label, spec.points)
+
+    return {number for number in numbers if has_label(number)}
 
 
 def _scored(scores: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> pd.DataFrame:
@@ -119,23 +159,22 @@ def _scored(scores: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> pd.Data
 
 
 def _first_events(table: ibis.Table, keys: Sequence[str]) -> pd.DataFrame:
-    """The first event of each entity, as ``first_event`` in UTC."""
+    """Keys and ``first_event`` of each entity; times are in UTC."""
     first = table.group_by(keys).aggregate(first_event=table["event_time"].min())
     rows: pd.DataFrame = first.to_pandas()
-    rows["first_event"] = rows["first_event"].dt.tz_localize("UTC")
     return rows
 
 
 def _earlier_scores(
     spec: ModelSpec, events: EventReader, window: Window, now: datetime
 ) -> pd.DataFrame | None:
-    """Keys, ``decision_time`` in UTC and ``prediction`` of the scores in a window.
+    """Keys, ``decision_time``, ``prediction`` and ``version`` of the scores in a window.
 
     Returns:
         ``None`` if no scores are known yet: they are a minute after they were written.
     """
     declared = {SCORES: score_stream(spec)}
-    wanted = [*spec.points.keys, "event_time", "prediction"]
+    wanted = [*spec.points.keys, "event_time", "prediction", "version"]
     try:
         snapshot = events.snapshot(declared, now, keep=False)
     except NoEvents:
@@ -145,5 +184,4 @@ def _earlier_scores(
         table = tables[SCORES]
         inside = table.filter((table.event_time >= start) & (table.event_time < end))
         rows: pd.DataFrame = inside.select(wanted).to_pandas()
-    rows["decision_time"] = rows.pop("event_time").dt.tz_localize("UTC")
-    return rows
+    return rows.rename(columns={"event_time": "decision_time"})

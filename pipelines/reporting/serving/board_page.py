@@ -51,14 +51,14 @@ def board_page(board: Board) -> str:
         *_past(board),
     ]
     if new := [one for one in board.entities if one.is_new]:
-        parts += ["<h2>New</h2>", _entities(new, has_orders)]
+        parts += ["<h2>New</h2>", _cut(len(new)), _entities(new[:MOST_ROWS], has_orders)]
     for key in board.entities[0].keys if board.entities else ():
         parts += _totals(board, key, has_orders)
     listed = sorted(board.entities, key=lambda one: (-(one.order or 0), -one.prediction))
     parts += [
         "<h2>All entities</h2>",
         _cut(len(listed)),
-        '<p><label>Show only rows with <input id="search" type="search"></label></p>',
+        '<p><label>Show only listed rows with <input id="search" type="search"></label></p>',
         _entities(listed[:MOST_ROWS], has_orders, "entities"),
         f"<script>{_SCRIPT}</script>",
     ]
@@ -68,6 +68,8 @@ def board_page(board: Board) -> str:
 def _valid_until(board: Board) -> str:
     until = _minute(board.valid_until)
     by = ", ".join(f"{count:,} by version {name}" for name, count in board.versions.items())
+    if board.other_label:
+        by += f" (of another label than the declared one: {', '.join(board.other_label)})"
     return (
         f'<p>Valid until <time id="until" datetime="{instant_text(board.valid_until)}">{until}'
         f"</time>. Predicted {html_text(by)}.</p>"
@@ -85,7 +87,7 @@ def _numbers(board: Board) -> str:
     }
     if board.shortages is not None:
         shown["to order"] = f"{sum(_units(one.order) for one in board.entities):,}"
-        shown["out of stock"] = f"{sum(one.stock == 0 for one in board.entities):,}"
+        shown["out of stock"] = f"{sum(_is_out(one) for one in board.entities):,}"
         shown["stock unknown"] = f"{sum(one.stock is None for one in board.entities):,}"
     shown["new"] = f"{sum(one.is_new for one in board.entities):,}"
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
@@ -177,6 +179,11 @@ def _amounts(entities: Sequence[BoardEntity], has_orders: bool) -> list[str]:
     return cells
 
 
+def _is_out(entity: BoardEntity) -> bool:
+    """Whether nothing is left; deliveries that are booked late make a stock negative."""
+    return entity.stock is not None and entity.stock <= 0
+
+
 def _units(order: float | None) -> int:
     """An order in whole units."""
     return math.ceil(order or 0.0)
@@ -189,7 +196,7 @@ def _amount(value: float | None) -> str:
 def _cut(count: int) -> str:
     if count <= MOST_ROWS:
         return ""
-    return f"<p>The {MOST_ROWS} largest of {count:,}; all of them are in the board's JSON.</p>"
+    return f"<p>The first {MOST_ROWS} of {count:,}; all of them are in the board's JSON.</p>"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], words: int, name: str = "") -> str:

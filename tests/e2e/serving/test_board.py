@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import http.client
 import json
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.adapters.objects.local import LocalStore
-from pipelines.core.time import FixedClock
+from pipelines.core.time import FixedClock, instant_text
 from pipelines.data.ingest.partitions import write_events
-from pipelines.flows.features.materialize import materialize
 from pipelines.flows.serving.batch_score import score
-from pipelines.flows.serving.board import write_board
+from pipelines.flows.serving.board import BoardCollaborators, write_board
 from pipelines.wiring import connect, service_here
-from tests.support.pharmacy import CLOCK, RICH, SECOND, Pharmacy
+from tests.support.pharmacy import CLOCK, RICH, SECOND, Pharmacy, declaration
+from tests.support.prediction_factory import logged_rows
 from tests.support.services.running import SERVING
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -29,8 +31,43 @@ NEW = "a medicine <of today>"
 def pharmacy(answering: Pharmacy, tmp_path: Path) -> Pharmacy:
     """The answering pharmacy with a board, and a store of its own."""
     found = answering.twin(tmp_path)
-    found.declare(RICH, serving=SERVING, board={"stock": "on_hand", "new_for": "7d"})
+    declare(found)
     return found
+
+
+def declare(pharmacy: Pharmacy, horizon: str = "7d", **changes: Any) -> None:
+    label = declaration()["label"] | {"horizon": horizon}
+    board = {"stock": "on_hand", "new_for": "7d"}
+    pharmacy.declare(RICH, serving=SERVING, board=board, label=label, **changes)
+
+
+def read_board(boards: BoardCollaborators) -> Any:
+    page = write_board("demand", boards)
+    assert page is not None
+    return json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def pair(keys: Mapping[str, Any]) -> tuple[str, str]:
+    return keys["pharmacy"], keys["medicine"]
+
+
+def on_hand(pharmacy: Pharmacy, at: datetime) -> dict[tuple[str, str], float | None]:
+    """The stock that each prediction used, from the prediction log."""
+    rows = logged_rows(LocalStore(Path(pharmacy.store)))
+    return {
+        pair(json.loads(row["entity"])): json.loads(row["features"])["on_hand"]
+        for row in rows
+        if row["decided_at"] == at
+    }
+
+
+def sold(pharmacy: Pharmacy, at: datetime) -> float:
+    """Packs that the pairs scored at an instant sold in the week after it, from the events."""
+    scored = on_hand(pharmacy, at)
+    files = sorted(Path(pharmacy.store).glob("dispensing/*/*.parquet"))
+    rows = [row for file in files for row in pq.read_table(file).to_pylist()]
+    within = [row for row in rows if at <= row["dispensed_at"] < at + 7 * DAY]
+    return sum(row["quantity"] for row in within if pair(row) in scored)
 
 
 def read(port: int, path: str) -> tuple[int, str, str]:
@@ -70,7 +107,6 @@ def test_a_record_of_a_new_medicine_reaches_the_board_and_the_order(pharmacy: Ph
         assert (status, json.loads(body)["error"]) == (404, "no_board")
         assert read(port, "/board/other")[0] == 404
 
-        materialize("demand", SECOND + DAY - HOUR, parts.materialization)
         score("demand", SECOND + DAY, parts.scoring)
         page = write_board("demand", parts.boards)
 
@@ -81,21 +117,28 @@ def test_a_record_of_a_new_medicine_reaches_the_board_and_the_order(pharmacy: Ph
         status, kind, body = read(port, "/v1/models/demand/board")
         assert (status, kind) == (200, "application/json")
     board = json.loads(body)
-    assert board["at"] == "2025-04-01T00:00:00Z" or board["at"].startswith(
-        str((SECOND + DAY).date())
-    )
+    assert board["at"] == instant_text(SECOND + DAY)
     new = [one for one in board["entities"] if one["is_new"]]
     assert [one["keys"] for one in new] == [{"pharmacy": "p001", "medicine": NEW}]
     assert new[0]["stock"] is None
     assert new[0]["order"] == new[0]["prediction"] > 0
-    known = [one for one in board["entities"] if one["stock"] is not None]
-    assert len(known) > 50
-    for one in known:
-        assert one["order"] == pytest.approx(max(0.0, one["prediction"] - one["stock"]))
-    assert [day["decided_at"][:10] for day in board["days"]] == [
-        str((SECOND - days * DAY).date()) for days in (13, 12)
+    served = on_hand(pharmacy, SECOND + DAY)
+    assert {pair(one["keys"]): one["stock"] for one in board["entities"]} == served
+    assert len(served) > 50
+    assert [(day["decided_at"], day["actual"]) for day in board["days"]] == [
+        (instant_text(at), sold(pharmacy, at)) for at in (SECOND - 13 * DAY, SECOND - 12 * DAY)
     ]
-    assert sum(one["scored"] for one in board["entities"]) > 100
     assert board["shortages"]["scores"] >= board["shortages"]["without_order"] > 0
     assert "a medicine &lt;of today&gt;" in shown
     assert "<of today>" not in shown
+
+    coming = {"start": SECOND + 2 * DAY, "end": SECOND + 9 * DAY, "reason": "holidays"}
+    declare(pharmacy, split={"train": "28d", "recent": "14d", "exclude": [coming]})
+    assert read_board(parts.boards) == board, "the points of now are read, excluded or not"
+
+    declare(pharmacy, horizon="5d")
+    other = read_board(parts.boards)
+    assert (other["days"], other["other_label"]) == ([], ["1"])
+    assert [one["order"] for one in other["entities"]] == [
+        one["order"] for one in board["entities"]
+    ]

@@ -10,6 +10,7 @@ import pytest
 from pipelines.serving.board import Shortages, board_days, board_entities, shortages
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
+NAIVE = AT.replace(tzinfo=None)  # as tables have instants
 DAY = timedelta(days=1)
 
 
@@ -19,7 +20,7 @@ def newest() -> pd.DataFrame:
             "shop": ["c", "a", "b"],
             "prediction": [7.0, 10.0, 5.0],
             "on_hand": [8.0, 4.0, None],
-            "first_event": [AT - 100 * DAY, AT - 100 * DAY, AT - 2 * DAY],
+            "first_event": [NAIVE - 100 * DAY, NAIVE - 100 * DAY, NAIVE - 2 * DAY],
         }
     )
 
@@ -28,7 +29,7 @@ def past() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "shop": ["a", "a", "c", "c"],
-            "decision_time": [AT - 3 * DAY, AT - 2 * DAY, AT - 3 * DAY, AT - 2 * DAY],
+            "decision_time": [NAIVE - day * DAY for day in (3, 2, 3, 2)],
             "prediction": [9.0, 11.0, 6.0, 6.0],
             "label": [8.0, 12.0, 7.0, 3.0],
             "on_hand": [4.0, 4.0, 2.0, None],
@@ -51,6 +52,13 @@ def test_an_entity_without_a_label_is_new_until_its_time_is_over() -> None:
     assert (b.is_new, b.scored, b.predicted, b.actual) == (True, 0, None, None)
     _, later, _ = board_entities(newest(), past(), ["shop"], "on_hand", AT - 2 * DAY)
     assert not later.is_new
+
+
+def test_a_key_may_be_an_instant() -> None:
+    keyed = [frame.assign(shop=NAIVE) for frame in (newest().head(1), past().head(1))]
+    (one,) = board_entities(keyed[0], keyed[1], ["shop"], None, AT)
+    assert one.keys == {"shop": "2026-03-02T00:00:00Z"}
+    assert one.scored == 1
 
 
 def test_without_a_declared_stock_there_is_no_order() -> None:

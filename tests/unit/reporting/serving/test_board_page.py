@@ -52,6 +52,16 @@ def test_orders_are_whole_units_in_sums_too() -> None:
     assert "<dt>out of stock</dt><dd>0</dd>" in page
 
 
+def test_a_stock_below_zero_is_out_of_stock() -> None:
+    page = board_page(board(entity("a", stock=-2.0), entity("b", stock=0.0), entity("c")))
+    assert "<dt>out of stock</dt><dd>2</dd>" in page
+
+
+def test_versions_of_another_label_are_named() -> None:
+    assert "declared one: 4)" in board_page(board(other_label=("4",)))
+    assert "declared one" not in board_page(board())
+
+
 def test_it_states_how_far_off_earlier_scores_were_and_what_orders_covered() -> None:
     page = board_page(board())
     assert "10.0% too much on average" in page
@@ -83,7 +93,10 @@ def test_each_key_has_sums_and_the_largest_orders_come_first() -> None:
 
 @pytest.mark.parametrize("count", [MOST_ROWS, MOST_ROWS + 1])
 def test_a_long_list_is_cut_with_a_remark(count: int) -> None:
-    page = board_page(board(*(entity(f"s{number}") for number in range(count))))
+    new = [entity(f"s{number}", is_new=True) for number in range(count)]
+    page = board_page(board(*new))
+    assert page.count("all of them are in the board") == 2 * (count > MOST_ROWS)
+    assert page[: page.index("All entities")].count("<tr>") == MOST_ROWS + 1 + 2
     assert ("all of them are in the board" in page) == (count > MOST_ROWS)
     assert page[page.index('id="entities"') :].count("<tr>") == MOST_ROWS + 1
     assert "By shop" not in page, "a key with so many values has no sums"
