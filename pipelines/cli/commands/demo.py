@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
-from pipelines.cli.commands.demo_live import show_live_scenarios, show_moves, show_waiting
+from pipelines.cli.commands.demo_live import (
+    live_declarations,
+    show_live_scenarios,
+    show_moves,
+    show_waiting,
+)
 from pipelines.cli.commands.retrain import show_decision, show_step
 from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json
@@ -104,7 +109,8 @@ def _embedded() -> Settings:
     """The settings, which must be the embedded default: no real store or registry is written to.
 
     Raises:
-        GauntletError: a setting names a store or a server, or the home has other decisions.
+        GauntletError: a setting names a store or a server, or the user has files of, or decisions
+            about, a model with the name of one of the demonstration.
     """
     settings = Settings()
     given = [
@@ -118,16 +124,30 @@ def _embedded() -> Settings:
             got=f"{', '.join(given)} is set",
             hint=f"unset it: env {' '.join(f'-u {name}' for name in given)} gauntlet demo",
         )
-    from pipelines.simulation.demo.calendar import has_demo
-
-    if not has_demo(settings.home) and connect(settings).ledger.lineages(MODEL):
-        raise GauntletError(
-            f"the home has decisions about {MODEL} that are not of this demonstration",
-            where=str(settings.home),
-            hint="run it in another home: GAUNTLET_HOME=.gauntlet-demo gauntlet demo",
-        )
+    _check_names(settings)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return settings
+
+
+def _check_names(settings: Settings) -> None:
+    """Check that no model of the user has the name of one of the demonstration."""
+    from pipelines.simulation.demo.calendar import has_demo
+    from pipelines.simulation.demo.scenarios import LIVE_SCENARIOS
+
+    for scenario in LIVE_SCENARIOS:
+        live_declarations(settings).check(scenario)
+    if has_demo(settings.home):
+        return
+    ledger = connect(settings).ledger
+    models = (MODEL, *(one.model for one in LIVE_SCENARIOS))
+    decided = [model for model in models if ledger.lineages(model)]
+    if decided:
+        raise GauntletError(
+            "the home has decisions that are not of this demonstration",
+            where=str(settings.home),
+            got=f"decisions about {', '.join(decided)}",
+            hint="run it in another home: GAUNTLET_HOME=.gauntlet-demo gauntlet demo",
+        )
 
 
 def _retrain(settings: Settings, run: DemoRun, number: int, *, quiet: bool) -> Retraining:

@@ -22,11 +22,23 @@ if TYPE_CHECKING:
     from pipelines.flows.retrain.steps import Retraining
     from pipelines.release.ledger import Entry
     from pipelines.simulation.demo.calendar import DemoCalendar
-    from pipelines.simulation.demo.rollout_demo import ScenarioResult
+    from pipelines.simulation.demo.rollout_demo import Declarations, ScenarioResult
     from pipelines.simulation.demo.scenarios import RolloutScenario
 
 _COLOURS = {"promoted": "green", "rolled_back": "red", "ended": "red"}
 _SHOWN = ("canary.harm.", "canary.primary", "canary.guardrail.", "canary.corrected_gain")
+
+
+def live_declarations(settings: Settings) -> Declarations:
+    """The folders of the scenarios' declarations, which are made of that of ``demand``."""
+    from pipelines.simulation.demo.rollout_demo import Declarations
+
+    return Declarations(
+        settings.models,
+        settings.expectations,
+        settings.models / "demand.yaml",
+        settings.expectations / "demand.json",
+    )
 
 
 def show_live_scenarios(
@@ -41,11 +53,9 @@ def show_live_scenarios(
         first: number of the first scenario.
         quiet: print nothing.
     """
-    from pipelines.simulation.demo.scenarios import BETTER_FORECAST, MEDIAN_FORECAST
+    from pipelines.simulation.demo.scenarios import LIVE_SCENARIOS
 
-    stories = [
-        one.moved(calendar.weeks_from(one.ends)) for one in (BETTER_FORECAST, MEDIAN_FORECAST)
-    ]
+    stories = [one.moved(calendar.weeks_from(one.ends)) for one in LIVE_SCENARIOS]
     return [
         _live(settings, story, now, first + number, quiet=quiet)
         for number, story in enumerate(stories)
@@ -96,21 +106,12 @@ def _live(
     settings: Settings, story: RolloutScenario, now: datetime, number: int, *, quiet: bool
 ) -> ScenarioResult:
     from pipelines.flows.release.report import ReleaseReport
-    from pipelines.simulation.demo.rollout_demo import (
-        Declarations,
-        run_after_rollout,
-        run_scenario,
-    )
+    from pipelines.simulation.demo.rollout_demo import run_after_rollout, run_scenario
     from pipelines.simulation.people.forecast_clients import SettableClock, http_clients
 
     known = settings.model_copy(update={"serve_models": story.model})
     clock = SettableClock(story.champion.trained_at)
-    declarations = Declarations(
-        settings.models,
-        settings.expectations,
-        settings.models / "demand.yaml",
-        settings.expectations / "demand.json",
-    )
+    declarations = live_declarations(settings)
     if not quiet:
         console.rule(f"[bold]{number}. Live traffic: {story.title}[/]")
         console.print(f"[dim]{rich_text(story.planted)}[/]\n")

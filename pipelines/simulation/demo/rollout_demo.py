@@ -38,7 +38,8 @@ from pipelines.simulation.writing import write_days, write_world
 OnReport = Callable[[Retraining | ReleaseReport], None]
 HARM = "canary.harm."
 _ENDS = (Stage.PROMOTED, Stage.ENDED)
-_HEADER = "# Written by `gauntlet demo`, and yours to change or remove.\n"
+_MARK = "# Written by `gauntlet demo`"
+_HEADER = f"{_MARK}, which may write it and its suite again.\n"
 _SHELVES = StoredFormat("the shelves of a simulated chain", Shelves)
 
 
@@ -62,26 +63,42 @@ class Declarations:
         """The file of a scenario's declaration."""
         return self.models / f"{scenario.model}.yaml"
 
+    def check(self, scenario: RolloutScenario) -> None:
+        """Check that the files of a scenario's model are absent, or the demonstration's own.
+
+        Raises:
+            GauntletError: a file of that name was not written by the demonstration.
+        """
+        path, suite = self.path(scenario), self._suite_path(scenario)
+        if path.exists():
+            found, generated = path, path.read_bytes().startswith(_MARK.encode())
+        else:  # a run that was killed before it wrote the declaration left its suite
+            found = suite
+            generated = not suite.exists() or suite.read_bytes() == self.suite.read_bytes()
+        if not generated:
+            raise GauntletError(
+                "a file of your own has the name of one of the demonstration",
+                where=str(found),
+                wanted="no such file, or the one that the demonstration wrote",
+                hint=f"rename your model {scenario.model}, or remove the file",
+            )
+
     def declare(self, scenario: RolloutScenario, recipe: VersionRecipe) -> None:
         """Write the declaration and suite of a version before it is trained.
 
+        The declaration is written last, because it makes the model exist.
+
         Raises:
-            GauntletError: a declaration of that name was not written by the demonstration.
+            GauntletError: a file of that name was not written by the demonstration.
         """
-        path = self.path(scenario)
-        if path.exists() and not path.read_text("utf-8").startswith(_HEADER):
-            raise GauntletError(
-                "a model of your own has the name of one of the demonstration",
-                where=str(path),
-                wanted=f"no such file, or one that begins with {_HEADER.strip()}",
-                hint="rename your model",
-            )
-        self.models.mkdir(parents=True, exist_ok=True)
-        self.expectations.mkdir(parents=True, exist_ok=True)
+        self.check(scenario)
         declared = scenario.declaration(yaml.safe_load(self.demand.read_text("utf-8")), recipe)
-        text = yaml.safe_dump(declared, sort_keys=False, allow_unicode=True)
-        path.write_text(_HEADER + text, "utf-8")
-        (self.expectations / f"{scenario.model}.json").write_bytes(self.suite.read_bytes())
+        text = _HEADER + yaml.safe_dump(declared, sort_keys=False, allow_unicode=True)
+        write_bytes(self._suite_path(scenario), self.suite.read_bytes())
+        write_bytes(self.path(scenario), text.encode())
+
+    def _suite_path(self, scenario: RolloutScenario) -> Path:
+        return self.expectations / f"{scenario.model}.json"
 
 
 @dataclass(frozen=True)

@@ -236,3 +236,4 @@ MEDIAN_FORECAST = RolloutScenario(
         review="required",
     ),
 )
+LIVE_SCENARIOS = (BETTER_FORECAST, MEDIAN_FORECAST)  # of `gauntlet demo`, in this order

@@ -31,16 +31,57 @@ def test_a_rollout_that_a_user_starts_later_does_not_reopen_the_scenario() -> No
         assert result.outcome == "promoted"
 
 
-def test_a_declaration_of_the_user_is_not_overwritten(tmp_path: Path) -> None:
-    models, suites = tmp_path / "models", tmp_path / "expectations"
-    declarations = Declarations(
-        models, suites, ROOT / "models" / "demand.yaml", ROOT / "expectations" / "demand.json"
+@pytest.fixture
+def declarations(tmp_path: Path) -> Declarations:
+    """Folders that do not exist yet."""
+    return Declarations(
+        tmp_path / "models",
+        tmp_path / "expectations",
+        ROOT / "models" / "demand.yaml",
+        ROOT / "expectations" / "demand.json",
     )
+
+
+@pytest.mark.parametrize("content", [b"name: replenishment\n", "# café\n".encode("latin-1"), b""])
+def test_a_declaration_of_the_user_is_not_overwritten(
+    declarations: Declarations, content: bytes
+) -> None:
     declarations.declare(BETTER_FORECAST, BETTER_FORECAST.champion)
     declarations.declare(BETTER_FORECAST, BETTER_FORECAST.challenger)  # of its own it may change
     path = declarations.path(BETTER_FORECAST)
-    path.write_text("name: replenishment\n", encoding="utf-8")
-    with pytest.raises(GauntletError, match="a model of your own") as raised:
+    path.write_bytes(content)
+    with pytest.raises(GauntletError, match="a file of your own") as raised:
         declarations.declare(BETTER_FORECAST, BETTER_FORECAST.champion)
     assert str(path) in str(raised.value)
-    assert path.read_text(encoding="utf-8") == "name: replenishment\n"
+    assert path.read_bytes() == content
+
+
+def test_a_suite_of_the_user_is_not_overwritten(declarations: Declarations) -> None:
+    suite = declarations.expectations / "replenishment.json"
+    suite.parent.mkdir()
+    suite.write_bytes(b"[]")
+    with pytest.raises(GauntletError, match="a file of your own") as raised:
+        declarations.declare(BETTER_FORECAST, BETTER_FORECAST.champion)
+    assert str(suite) in str(raised.value)
+    assert suite.read_bytes() == b"[]"
+    assert not declarations.path(BETTER_FORECAST).exists()
+
+
+def test_a_run_that_was_killed_before_the_declaration_goes_on(declarations: Declarations) -> None:
+    declarations.models.write_bytes(b"")  # no folder: only the suite can be written
+    with pytest.raises(OSError, match="exists"):
+        declarations.declare(BETTER_FORECAST, BETTER_FORECAST.champion)
+    assert (declarations.expectations / "replenishment.json").exists()
+    declarations.models.unlink()
+    declarations.declare(BETTER_FORECAST, BETTER_FORECAST.champion)
+    assert declarations.path(BETTER_FORECAST).exists()
+
+
+def test_a_declaration_is_replaced_as_a_whole(declarations: Declarations) -> None:
+    declarations.declare(BETTER_FORECAST, BETTER_FORECAST.champion)
+    path = declarations.path(BETTER_FORECAST)
+    before, content = declarations.models / "before", path.read_bytes()
+    before.hardlink_to(path)
+    declarations.declare(BETTER_FORECAST, BETTER_FORECAST.challenger)
+    assert path.read_bytes() != content
+    assert before.read_bytes() == content, "the old file was not written to"
