@@ -51,11 +51,12 @@ def fit_autoencoder(matrix: Floats, middle: int, seed: int) -> Autoencoder:
 
     Arguments:
         matrix: standardised rows, shape (rows, columns).
-        middle: number of values in the middle, fewer than columns.
+        middle: wanted number of values in the middle, fewer than columns; more than seven become
+            seven, so that the middle is narrower than the layers next to it.
         seed: of the first weights.
     """
     model = MLPRegressor(
-        hidden_layer_sizes=(HIDDEN, middle, HIDDEN),
+        hidden_layer_sizes=(HIDDEN, min(middle, HIDDEN - 1), HIDDEN),
         activation="tanh",
         solver="lbfgs",
         alpha=PENALTY,

@@ -78,7 +78,7 @@ def fit_space(
         rows: reference rows in a reproducible order.
         columns: candidates; texts and constants are left out. Missing values count as the mean.
         autoencoder: whether to fit one. It has as many values in the middle as there are kept
-            components, and is left out with fewer than 1,000 rows.
+            components, at most seven, and is left out with fewer than 1,000 rows.
     """
     some = rows if len(rows) <= FITTED_ROWS else rows.sample(FITTED_ROWS, random_state=SEED)
     numbers = {name: _numbers(some[name]) for name in columns if _is_number(some[name])}

@@ -101,6 +101,16 @@ def test_it_is_the_same_each_time_and_after_it_was_stored(
     assert numbers == 118, "17 a column, and 17 a value in the middle and 16 more"
 
 
+def test_its_middle_is_the_narrowest_layer_where_more_components_are_kept() -> None:
+    independent = np.random.default_rng(3).normal(size=(AUTOENCODER_ROWS, 16))
+    wide = pd.DataFrame(independent, columns=list("abcdefghijklmnop"))
+    found = fit_space(wide, list(wide), autoencoder=True)
+    assert found is not None
+    assert found.autoencoder is not None
+    assert len(found.components) > 8
+    assert [len(layer.biases) for layer in found.autoencoder.layers] == [8, 7, 8, 16]
+
+
 def test_the_error_of_a_row_does_not_depend_on_other_rows(space: JointSpace) -> None:
     fresh = rows(1)
     some = fresh.sample(20, random_state=1)
