@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipelines.training.split import SplitPlan
 
 ALARMS_A_YEAR = 1.0  # weeks above a threshold without drift, in a whole report
-TRAINED_WEEKS = 4  # of training that count as fresh, at most: the rest keeps its seasons
+TRAINED_WEEKS = 4  # of the reference that count as fresh, at most: the rest keeps its seasons
 PARTS = 4  # features, label, predictions, and all numbers together
 
 
@@ -57,9 +57,10 @@ def fresh_drift(
 ) -> FreshDrift | None:
     """Compare fresh points with the champion's profile.
 
-    The newest weeks of training count as fresh, at most four of them and none before the recent
-    window, as long as enough are left. Otherwise a champion that is refreshed every week would
-    never have the two weeks of fresh rows that an alarm needs.
+    The newest weeks of the recent window, at most four of them, count as fresh as long as enough
+    are left, though a refit was trained on them and the reference of predictions has them.
+    Otherwise a champion that is refreshed every week would never have the two weeks of fresh rows
+    that an alarm needs.
 
     Arguments:
         champion: has the profile.
@@ -120,10 +121,10 @@ def fresh_drift(
 
 
 def _begin(plan: SplitPlan, settings: Monitoring, as_of: datetime) -> datetime:
-    """The Monday from which weeks of training count as fresh."""
-    trained = (plan.refit or plan.train).end
+    """The Monday from which weeks of the reference count as fresh."""
     compared = as_of - plan.maturity - settings.weeks * WEEK
-    return monday_from(max(plan.recent.start, trained - TRAINED_WEEKS * WEEK, compared))
+    newest = plan.recent.end - TRAINED_WEEKS * WEEK
+    return monday_from(max(plan.recent.start, newest, compared))
 
 
 def _lately(rows: pd.DataFrame, since: datetime) -> Mask:

@@ -46,8 +46,8 @@ def rows(first: int, weeks: int) -> pd.DataFrame:
     )
 
 
-def registered(trained: pd.DataFrame, folder: Path) -> ModelVersion:
-    """A version that was refitted on these rows, until the twenty-seventh of April."""
+def registered(trained: pd.DataFrame, folder: Path, **split: object) -> ModelVersion:
+    """A version whose profile has these rows, until the twenty-seventh of April."""
     space = fit_space(trained, ["size", "price"], autoencoder=True)
     assert space is not None
     profile = VersionProfile(
@@ -59,7 +59,7 @@ def registered(trained: pd.DataFrame, folder: Path) -> ModelVersion:
     path = evidence_path(folder, PROFILE)
     path.parent.mkdir(parents=True)
     path.write_bytes(profile_bytes(profile))
-    spec = declared_regression(split={"train": "112d", "recent": "28d"})
+    spec = declared_regression(split={"train": "112d", "recent": "28d", **split})
     return ModelVersion("toy", "1", folder, spec, {}, split_plan(spec, TRAINED), {})
 
 
@@ -121,6 +121,15 @@ def test_weeks_of_training_count_as_fresh_at_most_four_and_only_next_to_fresh_on
     later = AS_OF + 10 * WEEK
     assert len(compared(champion, rows(18, 9), later)["size"].weeks) == 9
     assert compared(champion, rows(18, 9), later)["size"].reference_weeks == 16
+
+
+def test_of_the_predictions_of_a_version_without_a_refit_four_weeks_count_as_fresh(
+    tmp_path: Path,
+) -> None:
+    """Its training ended before a recent window of eight weeks."""
+    alone = registered(rows(0, 16), tmp_path, refit=False, recent="56d")
+    found = compared(alone, rows(16, 1), AS_OF)[PREDICTION]
+    assert (found.reference_weeks, len(found.weeks)) == (12, 5)
 
 
 def test_a_short_span_of_training_keeps_its_reference(tmp_path: Path) -> None:
