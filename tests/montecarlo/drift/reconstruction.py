@@ -110,10 +110,12 @@ class JointWorld:
     Arguments:
         rows: of a day.
         broken: whether the curved column has nothing to do with the others from week 20 on.
+        independent: further columns that have nothing to do with any other.
     """
 
     rows: int = 40
     broken: bool = False
+    independent: int = 0
 
     def alarms(self, rng: np.random.Generator, looks: range) -> list[set[str]]:
         """The columns with an alarm at each look; look n comes after week n of the second year."""
@@ -125,10 +127,11 @@ class JointWorld:
         if self.broken:
             after = day >= 7 * (WEEKS + CHANGED)
             values[after, CURVED] = rng.permutation(values[after, CURVED])
+        values = np.column_stack([values, rng.normal(size=(len(day), self.independent))])
         times = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(day, unit="D")
-        frame = pd.DataFrame(values, columns=NAMES).assign(decision_time=times)
+        frame = pd.DataFrame(values).rename(columns=str).assign(decision_time=times)
         first = day < 7 * WEEKS
-        space = fit_space(frame[first], NAMES, autoencoder=True)
+        space = fit_space(frame[first], list(frame)[:-1], autoencoder=True)
         if space is None:
             raise ValueError("the columns do not vary")
         reference = joint_profile(space, frame[first])
@@ -146,11 +149,17 @@ class JointWorld:
 def drift_together(replications: int) -> Iterator[Row | MeanRow]:
     """A seasonal year of weekly looks at numbers together, as the monitor looks at them.
 
-    A curved relation of one of ten columns breaks in week 20 and is to be found within six weeks.
-    The three columns together may be above their thresholds in one week of four years.
+    A curved relation of one of ten columns breaks in week 20 and is to be found within six weeks,
+    with and without 20 columns more that are independent of these and of each other. The three
+    columns together may be above their thresholds in one week of four years.
     """
     for seed, (where, world) in enumerate(
-        (("280 rows a week", JointWorld()), ("2,800 rows a week", JointWorld(rows=400)))
+        (
+            ("280 rows a week", JointWorld()),
+            ("2,800 rows a week", JointWorld(rows=400)),
+            ("280 rows a week, 20 columns more", JointWorld(independent=20)),
+            ("2,800 rows a week, 20 columns more", JointWorld(rows=400, independent=20)),
+        )
     ):
         rng = np.random.default_rng([SEED, seed])
         years = [world.alarms(rng, range(2, WEEKS + 1)) for _ in range(replications)]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipelines.flows.monitor.fresh_drift import TRAINED_WEEKS
 from tests.montecarlo.drift.worlds import WEEKS, DriftWorld, alarms, started
 from tests.montecarlo.row import MeanRow, Row
 
@@ -60,11 +61,12 @@ def _found(
     rng: np.random.Generator,
     replications: int,
     renewed: int = WEEKS,
+    trained: int = TRAINED_WEEKS,
 ) -> Row:
     """How often an alarm names the changed column in time, and after how many weeks."""
     column = "region" if changed.kind == "new text" else "price"
     looks = range(changed.start + 1, changed.start + PATIENCE + 1)
-    found = [alarms(changed, rng, looks, renewed) for _ in range(replications)]
+    found = [alarms(changed, rng, looks, renewed, trained) for _ in range(replications)]
     delays = [
         next((at for at, names in enumerate(year, 1) if column in names), None) for year in found
     ]
@@ -77,14 +79,20 @@ def drift_refreshed(replications: int) -> Iterator[Row | MeanRow]:
     """The same for a champion that is refreshed every week or every four, with the newest year.
 
     The newest four weeks that it was trained on count as fresh, since it never gets two of its own.
+    The last rows have what would happen otherwise.
     """
-    for renewed, where in ((1, "refreshed every week"), (4, "refreshed every four weeks")):
+    for renewed, trained, where in (
+        (1, TRAINED_WEEKS, "refreshed every week"),
+        (4, TRAINED_WEEKS, "refreshed every four weeks"),
+        (1, 0, "refreshed every week, no week of training counts as fresh"),
+    ):
         rng = np.random.default_rng([SEED, 20, renewed])
         years = [
-            alarms(DriftWorld(), rng, range(2, WEEKS + 1), renewed) for _ in range(replications)
+            alarms(DriftWorld(), rng, range(2, WEEKS + 1), renewed, trained)
+            for _ in range(replications)
         ]
         counts = np.array([started(year) for year in years], float)
         yield MeanRow("false alarms a year, all columns", where, counts, "at most", 1.0)
         for what, kind, amount in CHANGES:
             yield _found(replace(DriftWorld(), kind=kind, size=amount), what, where, rng,
-                         replications, renewed)  # fmt: skip
+                         replications, renewed, trained)  # fmt: skip

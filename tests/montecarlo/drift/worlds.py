@@ -82,7 +82,11 @@ def autoregressive(rng: np.random.Generator, weeks: int, columns: int) -> np.nda
 
 
 def alarms(
-    world: DriftWorld, rng: np.random.Generator, looks: range, renewed: int = WEEKS
+    world: DriftWorld,
+    rng: np.random.Generator,
+    looks: range,
+    renewed: int = WEEKS,
+    trained: int = TRAINED_WEEKS,
 ) -> list[set[str]]:
     """The columns with an alarm at each look; look n comes after week n of the second year.
 
@@ -91,6 +95,7 @@ def alarms(
         rng: draws them.
         looks: as above.
         renewed: weeks after which the champion is refreshed with the newest year.
+        trained: weeks of its training that count as fresh, at most.
     """
     rows = world.years(rng)
     week = ((rows["decision_time"] - _FIRST) // pd.Timedelta(weeks=1)).to_numpy()
@@ -103,16 +108,16 @@ def alarms(
     found = []
     for look in looks:
         champion = (look - 1) // renewed * renewed
-        begin = WEEKS + newest_from(champion, look)
+        begin = WEEKS + newest_from(champion, look, trained)
         reference = profile(champion, min(begin, WEEKS + champion))
         drifts = column_drift(reference, profile(begin, WEEKS + look))
         found.append({one.column for one in drifts if one.alarm})
     return found
 
 
-def newest_from(champion: int, look: int) -> int:
+def newest_from(champion: int, look: int, trained: int = TRAINED_WEEKS) -> int:
     """The first week that counts as fresh at a look, where a champion was trained until a week."""
-    return max(champion - TRAINED_WEEKS, look - WATCHED)
+    return max(champion - trained, look - WATCHED)
 
 
 def started(looks: list[set[str]]) -> int:
