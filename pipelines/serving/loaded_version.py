@@ -12,6 +12,7 @@ import numpy as np
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import GauntletError, IntegrityError
 from pipelines.core.findings import Verdict
+from pipelines.features.online.lookup import prepare
 from pipelines.gates.availability.fast_predict import recorded_verdict
 from pipelines.packaging.fast_predict import (
     Predict,
@@ -63,7 +64,7 @@ class LoadedVersion:
 
 
 def load_for_serving(serving: PlannedVersion) -> LoadedVersion:
-    """Check a version's hash, load it, and predict its input example.
+    """Check a version's hash, load it with its own features, and predict its input example.
 
     The compiled pipeline is used if registration did not find that its predictions differ, and if
     it predicts the example like the interpreted pipeline with the installed libraries. Otherwise
@@ -75,6 +76,7 @@ def load_for_serving(serving: PlannedVersion) -> LoadedVersion:
     Raises:
         IntegrityError: when its content differs from what was registered, or it cannot be loaded
             or cannot predict its example.
+        SpecError: a function of its features cannot be loaded or called here.
     """
     folder = Path(serving.folder)
     found = content_digest(folder)
@@ -82,6 +84,7 @@ def load_for_serving(serving: PlannedVersion) -> LoadedVersion:
         raise _not_servable(serving, f"content {found}", f"content {serving.content}")
     try:
         spec, example, pipeline = _read(folder)
+        prepare(spec)
         texts, names = text_features(spec), spec.input_names
         may = recorded_verdict(folder) in (Verdict.PASS, None)
         slow = interpreted(pipeline, texts, names)

@@ -81,6 +81,15 @@ def look_up(
     return _plan(_Same(spec)).serve(store, points, at)
 
 
+def prepare(spec: ModelSpec) -> None:
+    """Plan the lookups of a declaration, and load and compile its own functions.
+
+    Raises:
+        SpecError: a zone is unknown, or a function cannot be loaded or called here.
+    """
+    _plan(_Same(spec)).prepare()
+
+
 def served_value(feature: WindowFeature, stored: Value, as_of: datetime) -> Value:
     """A feature's value from its stored value; None means an entity without a row.
 
@@ -157,6 +166,11 @@ class _Plan:
             if isinstance(one, ExpressionFeature)
         ]
         self._views = [_View(spec, view) for view in feature_views(spec)]
+
+    def prepare(self) -> None:
+        """See ``prepare``."""
+        for _, (_, evaluate) in self._expressions:
+            evaluate([])
 
     def serve(
         self, store: OnlineReader, points: Sequence[Mapping[str, Any]], at: datetime

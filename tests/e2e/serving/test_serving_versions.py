@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from pipelines.core.errors import IntegrityError
+from pipelines.core.errors import IntegrityError, SpecError
 from pipelines.core.time import FixedClock
 from pipelines.flows.serving.publish import plans_folder, publish_plan
 from pipelines.gates.availability.fast_predict import NAME
@@ -77,6 +77,22 @@ def test_a_damaged_version_is_refused_and_the_old_one_answers(pharmacy: Pharmacy
             before.prediction,
         )
     )
+
+
+def test_a_feature_that_needs_an_absent_package_is_found_before_the_switch(
+    pharmacy: Pharmacy,
+) -> None:
+    champion = publish_plan("demand", connect(pharmacy.settings).publishing).champion
+    path = Path(champion.folder) / EVIDENCE / "spec.json"
+    saved = json.loads(path.read_text())
+    text = "import shopping_lib\n\ndef level(table):\n    return table.medicine.length()\n"
+    feature = {"kind": "expression", "name": "level", "function": "prices:level"}
+    feature |= {"files": {"prices.py": text}, "columns": {"medicine": "medicine"}}
+    saved["features"].append(feature)
+    path.write_text(json.dumps(saved))
+    other = champion.model_copy(update={"content": content_digest(Path(champion.folder))})
+    with pytest.raises(SpecError, match="shopping_lib is not installed"):
+        load_for_serving(other)
 
 
 def test_a_registered_version_is_compiled(pharmacy: Pharmacy) -> None:
