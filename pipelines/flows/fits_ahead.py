@@ -11,12 +11,13 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pipelines.core.errors import DataError
+from pipelines.core.errors import GauntletError, Unavailable
 from pipelines.core.files import working_folder
+from pipelines.core.redaction import redacted
 from pipelines.core.time import Window
 from pipelines.flows.frames import FRAME, read_rows, write_points
 from pipelines.flows.retrain.request import Request
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipelines.backtest.history import History
+    from pipelines.data.events import Progress
     from pipelines.spec.model import ModelSpec
     from pipelines.training.fit import Fitted
 
@@ -45,37 +47,56 @@ class FitsAhead:
         self, pool: ThreadPoolExecutor, history: History | None, dates: Sequence[datetime]
     ) -> None:
         self.pool, self.history, self.dates = pool, history, dates
-        self._begun: set[datetime] = set()
-        self._made: dict[str, Future[Fitted]] = {}
+        self._made: dict[datetime, dict[str, Future[Fitted]]] = {}
+        self._running: set[Future[Fitted]] = set()
 
     def begin(self, as_of: datetime) -> None:
-        """Begin the fits of the next two weeks from an instant on, unless they have begun."""
+        """Begin the fits of the next two weeks from an instant on, unless they have begun.
+
+        Those of earlier weeks that no retraining needed are dropped.
+        """
+        for past in [one for one in self._made if one < as_of]:
+            for left in self._made.pop(past).values():
+                left.cancel()
         for one in [one for one in self.dates if one >= as_of][:2]:
-            if one not in self._begun:
-                self._begun.add(one)
-                self._begin(one)
+            if one not in self._made:
+                self._made[one] = {}
+                with suppress(Exception):  # the retraining of the week reports it
+                    self._begin(one)
 
     def _begin(self, as_of: datetime) -> None:
-        """The refit, and the twins of all seeds but the first: that is an earlier week's refit."""
-        if self.history is None:
+        """The refit, and the twins of all seeds but the first: that is an earlier week's refit.
+
+        An own estimator may draw from NumPy's global state, so its fits take turns.
+        """
+        if self.history is None or self.history.spec.estimator.function is not None:
             return
         spec = self.history.spec
         plan, (first, *others) = split_plan(spec, as_of), spec.seeds
-        wanted = [(plan.train, seed) for seed in others]
-        if plan.refit is not None:
-            wanted.append((plan.refit, first))
-        for window, seed in wanted:
+        for window, seeds in ((plan.train, others), (plan.refit, [first])):
+            if window is None or not seeds:
+                continue
             rows = self.history.frame(self.history.part(window), as_of)
-            try:
+            for seed in seeds:
                 key = fit_key(spec, rows, seed)
-            except DataError:  # the retraining of the week reports it
-                return
-            self._made[key] = self.pool.submit(fit_rows, spec, rows, seed)
+                self._made[as_of][key] = fitted = self.pool.submit(fit_rows, spec, rows, seed)
+                self._running.add(fitted)
+                fitted.add_done_callback(self._running.discard)
 
     def fit(self, spec: ModelSpec, rows: pd.DataFrame, seed: int) -> Fitted:
         """As ``training.fit.fit``, but a fit of these rows that was begun is not made again."""
-        made = self._made.pop(fit_key(spec, rows, seed), None)
-        return fit_rows(spec, rows, seed) if made is None else made.result()
+        key = fit_key(spec, rows, seed)
+        for week in self._made.values():
+            if made := week.pop(key, None):
+                return made.result()
+        return fit_rows(spec, rows, seed)
+
+    def end(self, progress: Progress) -> None:
+        """Begin no fit any more, and wait for those that run: a thread cannot be stopped."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        if self._running:
+            progress(f"waiting for fits to end: {len(self._running)}")
+        self.pool.shutdown()
 
 
 @contextmanager
@@ -85,7 +106,8 @@ def fits_ahead(
     """Build the features of all weeks at once, and make fits until the block ends.
 
     Weeks of decision points are kept, so the retrainings find what was computed here. Nothing is
-    made ahead of a single retraining, or if the events of the last one cannot be used.
+    made ahead of a single retraining, or if the events of the last one cannot be used: the
+    retraining that needs them reports why.
 
     Arguments:
         requests: the retrainings, oldest first.
@@ -94,18 +116,29 @@ def fits_ahead(
     Raises:
         Unavailable: the events do not answer.
     """
-    dates = [one.as_of for one in requests]
     history = None
     if len(requests) > 1:
         try:
             history = _history(requests, collaborators)
-        except DataError as problem:
-            collaborators.progress(f"no fits are made ahead: {problem.summary}")
-    pool = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1), thread_name_prefix="fit")
+        except Unavailable:
+            raise
+        except Exception as problem:
+            why = problem.summary if isinstance(problem, GauntletError) else repr(problem)
+            collaborators.progress(f"no fits are made ahead: {redacted(why)}")
+    seeds = len(history.spec.seeds) if history else 1
+    pool = ThreadPoolExecutor(max(1, min(seeds, _cores() - 1)), thread_name_prefix="fit")
+    ahead = FitsAhead(pool, history, [one.as_of for one in requests])
     try:
-        yield FitsAhead(pool, history, dates)
+        yield ahead
     finally:
-        pool.shutdown(cancel_futures=True)
+        ahead.end(collaborators.progress)
+
+
+def _cores() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _history(requests: Sequence[Request], collaborators: RetrainCollaborators) -> History:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,10 +12,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pytest
 
-from pipelines.core.errors import DataError
+from pipelines.backtest.history import History
+from pipelines.core.errors import DataError, IntegrityError, Unavailable
 from pipelines.flows import fits_ahead as module
 from pipelines.flows.fits_ahead import FitsAhead, fit_key, fits_ahead
 from pipelines.flows.frames import FRAME, read_rows, write_points
@@ -35,8 +39,6 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
 
     def fit(_: ModelSpec, rows: pd.DataFrame, seed: int) -> Any:
-        if not len(rows):
-            raise TooFewTrainingRows("no rows")
         found.append((len(rows), seed))
         return object()
 
@@ -89,14 +91,77 @@ def test_a_retraining_gets_the_fit_of_its_rows_and_no_other(
 
 
 def test_an_error_of_a_fit_is_raised_where_the_fit_is_needed(
+    ahead: FitsAhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_ahead(*_: object) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise TooFewTrainingRows("no rows")
+
+    monkeypatch.setattr(module, "fit_rows", fails_ahead)
+    ahead.begin(WEEKS[0])
+    twin, refit = training_rows(ahead, 0)
+    ahead.fit(SEEDS, twin, 1)  # not made ahead
+    for needed, seed in ((twin, 2), (twin, 3), (refit, 1)):
+        with pytest.raises(TooFewTrainingRows):
+            ahead.fit(SEEDS, needed, seed)
+
+
+def test_what_no_retraining_needed_is_dropped_with_its_week(
     ahead: FitsAhead, made: list[tuple[int, int]]
 ) -> None:
-    nothing = training_rows(ahead, 0)[1].iloc[:0]
-    key = fit_key(SEEDS, nothing, 1)
-    vars(ahead)["_made"][key] = ahead.pool.submit(vars(module)["fit_rows"], SEEDS, nothing, 1)
-    with pytest.raises(TooFewTrainingRows):
-        ahead.fit(SEEDS, nothing, 1)
+    blocked = threading.Event()
+    ahead.pool.submit(blocked.wait)
+    ahead.begin(WEEKS[0])
+    ahead.begin(WEEKS[2])
+    blocked.set()
+    ahead.pool.submit(int).result()
+    assert len(made) == 3, "the fits of two weeks that were passed over are not made"
+    ahead.fit(SEEDS, training_rows(ahead, 0)[1], 1)
+    ahead.fit(SEEDS, training_rows(ahead, 2)[1], 1)
+    assert len(made) == 4
+
+
+def test_own_estimators_are_not_fitted_in_threads(
+    ahead: FitsAhead, made: list[tuple[int, int]]
+) -> None:
+    own = SEEDS.estimator.model_copy(update={"path": None, "function": "rates.model"})
+    assert ahead.history is not None
+    ahead.history.spec = SEEDS.model_copy(update={"estimator": own})
+    ahead.begin(WEEKS[0])
+    ahead.pool.submit(int).result()
     assert not made
+
+
+def test_rows_that_cannot_be_used_end_no_earlier_week(
+    ahead: FitsAhead, made: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unusable(*_: object) -> None:
+        raise IntegrityError("a frame has another hash")
+
+    monkeypatch.setattr(History, "frame", unusable)
+    ahead.begin(WEEKS[0])
+    assert not made
+
+
+def test_the_end_reports_running_fits_and_waits_for_them(
+    ahead: FitsAhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, blocked = threading.Event(), threading.Event()
+
+    def fit(*_: object) -> None:
+        begun.set()
+        blocked.wait(60)
+
+    def progress(text: str) -> None:
+        reported.append(text)
+        blocked.set()
+
+    reported: list[str] = []
+    monkeypatch.setattr(module, "fit_rows", fit)
+    ahead.begin(WEEKS[0])
+    assert begun.wait(60)
+    ahead.end(progress)
+    assert reported == ["waiting for fits to end: 1"]
 
 
 def test_the_rows_ahead_are_those_that_a_retraining_reads(tmp_path: Path) -> None:
@@ -120,18 +185,50 @@ def test_the_rows_ahead_are_those_that_a_retraining_reads(tmp_path: Path) -> Non
             assert fit_key(spec, frame, 1) == fit_key(spec, read, 1)
 
 
+@pytest.mark.parametrize(
+    ("problem", "why"),
+    [
+        (DataError("a label is from the future"), "a label is from the future"),
+        (IntegrityError("an event has another hash"), "an event has another hash"),
+        (duckdb.IOException("cannot read"), "IOException('cannot read')"),
+    ],
+)
 def test_nothing_is_made_ahead_where_the_last_week_cannot_be_used(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, problem: Exception, why: str
 ) -> None:
     def unusable(*_: object) -> None:
-        raise DataError("a label is from the future")
+        raise problem
 
     monkeypatch.setattr(module, "_history", unusable)
     reported: list[str] = []
     parts: Any = SimpleNamespace(progress=reported.append)
     with fits_ahead([Request(model="sales", as_of=at) for at in WEEKS], parts) as ahead:
         ahead.begin(WEEKS[0])
-    assert reported == ["no fits are made ahead: a label is from the future"]
+    assert reported == [f"no fits are made ahead: {why}"]
     with fits_ahead([Request(model="sales", as_of=AS_OF)], parts) as ahead:
         assert ahead.history is None
     assert len(reported) == 1
+
+
+def test_events_that_do_not_answer_end_a_backfill(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("the store does not answer")
+
+    monkeypatch.setattr(module, "_history", away)
+    requests = [Request(model="sales", as_of=at) for at in WEEKS]
+    with pytest.raises(Unavailable), fits_ahead(requests, SimpleNamespace()):  # type: ignore[arg-type]
+        pass
+
+
+def test_there_are_at_most_as_many_threads_as_seeds_and_free_processors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    history = small_history()
+    history.spec = SEEDS
+    monkeypatch.setattr(module, "_history", lambda *_: history)
+    parts: Any = SimpleNamespace(progress=print)
+    requests = [Request(model="shops", as_of=at) for at in WEEKS]
+    for cores, threads in ((1, 1), (2, 1), (64, 3)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, many=cores: set(range(many)))
+        with fits_ahead(requests, parts) as ahead:
+            assert vars(ahead.pool)["_max_workers"] == threads
