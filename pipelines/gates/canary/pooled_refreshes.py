@@ -2,19 +2,22 @@
 
 Where predictions change their labels, only canaries measure what a refresh gains. Each of them
 compares random groups of entities once, and one is too few to show a small gain. So their results
-are bets on one hypothesis, "refreshing this recipe gains nothing on average". A canary is one bet,
-however many entities it has: fits differ by luck, and the next refresh is another fit.
+are bets on one hypothesis: given those before, no refresh of this recipe is expected to gain
+anything, each counted as at most one margin, up or down. A canary is one bet, however many entities
+it has: fits differ by luck, and the next refresh is another fit.
 
 - The result of a bet is the gain over the weeks before the canary's first look, which were fixed
   before it began. What it measured until its end would be biased, since it ends when it looks good.
-- A canary that did harm, or ended before these weeks were over, is a lost bet, and so is a refresh
-  that was rolled back later. This can only lower the evidence.
+- A canary that did harm, ended before these weeks were over, or whose outcomes are incomplete or
+  later in one arm is a lost bet, and so is a refresh that was rolled back later. Where late events
+  cannot be compared yet, as in a short canary, a gain is not won. All this can only lower the
+  evidence.
 - The gain is clipped at the margin on both sides, so that one canary multiplies the evidence by
   less than two.
 
-If no refresh is expected to gain anything given those before, the chance of ever reaching an
-evidence of 20 to 1 is at most 1 in 20, without assumptions about the errors of the canaries. The
-statement is about the clipped gain.
+Under the hypothesis the chance of ever reaching an evidence of 20 to 1 is at most 1 in 20, without
+further assumptions about the errors of the canaries. It says nothing of a mean that rare, large
+losses make: they count as one margin each.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import numpy as np
 from pipelines.core.arrays import Floats
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.records import digest_of
+from pipelines.gates.canary.comparability import late_outcome_findings, maturity_finding
 from pipelines.gates.canary.looks import cumulative_difference
 from pipelines.gates.canary.refresh_gain import PAYS, RefreshGain
 from pipelines.gates.canary.sums import CanaryEvidence
@@ -34,6 +38,7 @@ from pipelines.gates.canary.verdict import CanaryStep
 from pipelines.spec.rollout import Rollout
 from pipelines.stats.sequential.betting import betting_wealth
 
+_LOST = "harm, an early end, incomplete or late outcomes, or a rollback"
 _MOST_AHEAD = 100  # canaries; a forecast beyond them says nothing
 
 
@@ -91,7 +96,8 @@ class PooledRefreshes:
     def _effect(self) -> str:
         measured = [one.gain for one in self.gains if one.gain is not None]
         lost = len(self.gains) - len(measured)
-        ended = f"{_count(lost)} did harm or ended early" if lost else ""
+        counts = "counts" if lost == 1 else "count"
+        ended = f"{_count(lost)} {counts} as lost ({_LOST})" if lost else ""
         if not measured:
             return ended or "no refresh of this recipe has finished a canary yet"
         mean = statistics.fmean(measured)
@@ -125,14 +131,26 @@ def measured_gain(
         None if the canary measured nothing: it is void, or has too few entities.
     """
     canary = rollout.canary
-    lost = step is CanaryStep.ROLL_BACK or len(evidence.cumulative_weeks) < weeks
+    late = [one.verdict for one in late_outcome_findings(evidence, canary)]
+    lost = (
+        step is CanaryStep.ROLL_BACK
+        or len(evidence.cumulative_weeks) < weeks
+        or maturity_finding(evidence, canary).verdict is not Verdict.PASS
+        or Verdict.INCONCLUSIVE in late
+    )
     found = None if lost else cumulative_difference(evidence, canary, weeks)
     if step is CanaryStep.VOID or not (lost or found):
         return None
     if found is not None and min(found.challengers, found.controls) < canary.minimum_entities:
         return None
     gain = None if found is None else found.estimate
-    return RefreshGain(outcome=outcome_key(rollout), weeks=weeks, gain=gain, margin=margin)
+    return RefreshGain(
+        outcome=outcome_key(rollout),
+        weeks=weeks,
+        gain=gain,
+        margin=margin,
+        wins=Verdict.NO_DATA not in late,
+    )
 
 
 def outcome_key(rollout: Rollout) -> str:

@@ -15,12 +15,19 @@ class RefreshGain(Record):
     outcome: str = Field(description="hash of what the canary's outcome measures")
     weeks: int = Field(ge=1)
     gain: float | None = Field(
-        description="in the outcome's unit, above zero is better; null: the canary did harm, or "
-        "ended before these weeks were over"
+        description="in the outcome's unit, above zero is better; null: the canary did harm, ended "
+        "before these weeks were over or had incomplete outcomes, or the refresh was rolled back"
     )
     margin: float = Field(gt=0, description="loss that the canary allowed, in the outcome's unit")
+    wins: bool = Field(
+        default=True,
+        description="whether a gain above zero counts; not where the arms' late events could not "
+        "be compared",
+    )
 
     @property
     def result(self) -> float:
-        """The gain in margins, from -1 to 1; harm and an early end are -1."""
-        return -1.0 if self.gain is None else min(1.0, max(-1.0, self.gain / self.margin))
+        """The gain in margins, from -1 to 1; -1 where there is none."""
+        if self.gain is None:
+            return -1.0
+        return min(1.0 if self.wins else 0.0, max(-1.0, self.gain / self.margin))

@@ -106,8 +106,8 @@ CANARY = (
     ),
     FindingEntry(
         "canary.refreshes_pay",
-        "Whether the canaries of this recipe's refreshes together prove that refreshing pays. Only "
-        "where predictions affect outcomes.",
+        "Whether the canaries of this recipe's refreshes together prove that refreshing pays, each "
+        "counted as at most one margin. Only where predictions affect outcomes.",
         "Nothing: once it passes, later canaries of refreshes end after a week without harm.",
         "no",
     ),

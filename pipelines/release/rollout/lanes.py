@@ -33,7 +33,8 @@ def pooled_refreshes(
 ) -> PooledRefreshes | None:
     """The finished canaries of a recipe's refreshes; None where the record judges the outcome.
 
-    A refresh that was promoted and rolled back later counts as one whose canary did harm.
+    A rollback to an earlier champion makes a lost bet of each refresh that was promoted since that
+    champion. One to a later champion repairs a rollback, and marks none.
 
     Arguments:
         entries: the model's ledger, oldest first.
@@ -45,13 +46,18 @@ def pooled_refreshes(
         return None
     key = outcome_key(rollout)
     found: dict[str, RefreshGain] = {}
+    champions: list[str] = []  # in the order of their promotions
     for entry in entries:
+        before, after = entry.champion_before, entry.champion_after
         gain = entry.transition.gain if entry.transition else None
         if entry.transition and gain and gain.outcome == key and spec.has_recipe(entry.recipe):
             found[entry.transition.challenger] = gain
-        elif entry.kind in ("rollback", "stop") and entry.champion_before in found:
-            undone = found[entry.champion_before].model_copy(update={"gain": None})
-            found[entry.champion_before] = undone
+        elif entry.kind in ("rollback", "stop") and before and after:
+            for undone in champions[champions.index(after) + 1 : champions.index(before) + 1]:
+                if undone in found:
+                    found[undone] = found[undone].model_copy(update={"gain": None})
+        if after and after not in champions:
+            champions.append(after)
     unit, alpha = rollout.canary.outcome.name, spec.gates.refresh.alpha
     return PooledRefreshes(tuple(found.values()), alpha, unit)
 

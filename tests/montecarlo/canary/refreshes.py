@@ -22,12 +22,15 @@ from tests.montecarlo.canary.year import (
     REFRESH_LOOKS,
     REFRESH_MARGIN,
     ROLL_BACK,
+    WEEKS,
     judged,
     paths,
     rule,
 )
 
 ALPHA, LEVEL, HARM = 0.05, 0.05, 0.01
+RARE = 1 / 20
+HOLDBACK = WEEKS  # after a promotion; no other trial begins before its end
 NOTHING_POOLED = PooledRefreshes((), ALPHA, "minimum effects")
 
 
@@ -40,12 +43,14 @@ class Refreshes:
         luck: standard deviation of a single one around the average.
         tails: degrees of freedom of the luck's t distribution; ``None`` for the normal law.
         wanders: correlation of the luck of neighbouring refreshes.
+        rare: what one refresh in 20 gains beyond that.
     """
 
     gain: float = 0.0
     luck: float = 0.0
     tails: int | None = None
     wanders: float = 0.0
+    rare: float = 0.0
 
     def draw(self, many: int, rng: np.random.Generator) -> Floats:
         """The gains of refreshes in order, shape (many,)."""
@@ -56,7 +61,8 @@ class Refreshes:
         if self.wanders:
             drawn[1:] *= math.sqrt(1 - self.wanders**2)
             drawn = lfilter([1.0], [1.0, -self.wanders], drawn)
-        return np.asarray(self.gain + self.luck * drawn, np.float64)
+        hit = self.rare and self.rare * (rng.random(many) < RARE)
+        return np.asarray(self.gain + self.luck * drawn + hit, np.float64)
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,7 @@ def refresh_canary(
         weeks=first,
         gain=None if lost else float(score[0, at] / INFORMATION[at]),
         margin=REFRESH_MARGIN,
+        wins=first > 1,
     )
     end = 7 * weeks - 1
     known = float(INFORMATION[end])
@@ -150,7 +157,8 @@ def ageing_years(
 ) -> AgeingYears:
     """Years in which age costs something, and a refresh begins when it costs half an effect.
 
-    Each refresh has a week of shadow before its canary, and a fit has its own luck.
+    Each refresh has a week of shadow before its canary and a holdback after its promotion, and a
+    fit has its own luck. The holdback takes nothing back.
 
     Arguments:
         age: what a week of age costs, in minimum effects.
@@ -160,10 +168,11 @@ def ageing_years(
         shorten: whether canaries are pooled and shortened.
     """
     days, refreshes, short, behind = np.zeros((4, years))
-    pooled, champion, trained, week = NOTHING_POOLED, float(luck * rng.normal()), 0, 0
+    pooled, champion, trained = NOTHING_POOLED, float(luck * rng.normal()), 0
+    week, free = 0, 0
     while week < 52 * years:
         takes = 1
-        if age * (week - trained) >= REFRESH_MARGIN:
+        if week >= free and age * (week - trained) >= REFRESH_MARGIN:
             fit = float(luck * rng.normal())
             gain = champion - fit + age * (week - trained)
             cut = shorten and pooled.proved
@@ -174,7 +183,7 @@ def ageing_years(
         for at in range(week, min(week + takes, 52 * years)):
             behind[at // 52] += (champion + age * (at - trained)) / 52
         if takes > 1 and ended.step == PROMOTE:
-            champion, trained = fit, week
+            champion, trained, free = fit, week, week + takes + HOLDBACK
             refreshes[year] += 1
         week += takes
     return AgeingYears(days, refreshes, short, behind)

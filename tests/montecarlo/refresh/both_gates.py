@@ -1,8 +1,9 @@
 """A year in which refreshes and changed recipes go through the offline gate and the canary.
 
 A fit of the recipe in use is a candidate on every Monday, and a changed recipe every few weeks. One
-challenger is on trial at a time. Refreshes are decided by the product's record, state and findings;
-canaries are score paths under the product's bounds (``tests/montecarlo/canary/year.py``).
+challenger is on trial at a time, and none during the holdback of a promotion. Refreshes are decided
+by the product's record, state and findings; canaries are score paths under the product's bounds
+(``tests/montecarlo/canary/year.py``).
 A changed recipe needs a week of shadow and has to win its canary. Where predictions do not change
 their labels, a refresh needs a day of shadow and a week of canary without harm. Where they do, it
 needs a week of shadow and has to be not worse by the margin in its canary, until the canaries of
@@ -16,7 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.spec.training import RefreshGate
-from tests.montecarlo.canary.refreshes import NOTHING_POOLED, harm_in_a_week, refresh_canary
+from tests.montecarlo.canary.refreshes import (
+    HOLDBACK,
+    NOTHING_POOLED,
+    harm_in_a_week,
+    refresh_canary,
+)
 from tests.montecarlo.canary.year import (
     OFFLINE_ERROR,
     OFFLINE_LEVEL,
@@ -107,7 +113,7 @@ class _Year:
     def __init__(self, world: BothLanes, rng: np.random.Generator) -> None:
         self.world, self.rng = world, rng
         self.recipe = self._recipe(0, 0.0)
-        self.champion, self.tried = 0, 0
+        self.champion, self.tried, self.free = 0, 0, 0
         self.trial: _Trial | None = None
         self.pooled = NOTHING_POOLED
         self.serving: list[int] = [0]
@@ -145,6 +151,8 @@ class _Year:
         if not trial.wins:
             return
         self.champion = trial.fit
+        if self.world.acts or trial.recipe is not self.recipe:
+            self.free = week + HOLDBACK
         if trial.recipe is self.recipe:
             self.recipe.lane.serve(week, trial.fit)
             self.found.refreshes += 1
@@ -161,10 +169,12 @@ class _Year:
         fit = self.recipe.lane.judged(week, self.champion)
         if fit not in (week, self.champion):
             self.recipe.lane.serve(week, fit)
-            self.champion, self.trial = fit, None
-        elif self.trial is None and week % self.world.every == 0 and self.tried < TRIES:
+            self.champion, self.trial, self.free = fit, None, week
+        elif self.trial is not None or week < self.free:
+            return
+        elif week % self.world.every == 0 and self.tried < TRIES:
             self._change(week)
-        elif self.trial is None and fit == week:
+        elif fit == week:
             self._refresh(week)
 
     def _change(self, week: int) -> None:

@@ -146,7 +146,8 @@ def refresh_canaries(replications: int) -> Iterator[Row | MeanRow]:
     Preset `likely`. A changed recipe, every four weeks, has a week of shadow and has to win its
     canary at 0.05 / 12. A refresh has a day of shadow and a week of canary with harm bounds. Where
     predictions act, it has a week of shadow and its declared canary, until the canaries of its
-    recipe prove that refreshing pays. One challenger is on trial at a time.
+    recipe prove that refreshing pays. One challenger is on trial at a time. After a promotion, but
+    not that of a refresh whose predictions do not act, four weeks of holdback follow without one.
     """
     for seed, (where, world) in enumerate(BOTH):
         rng = np.random.default_rng([SEED, 200, seed])

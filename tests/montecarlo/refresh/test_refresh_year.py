@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipelines.spec.training import RefreshEvidence, RefreshGate
 from pipelines.stats.ageing import betting_evidence, pooled_mean
-from tests.montecarlo.canary.refreshes import HARM, harm_in_a_week
+from tests.montecarlo.canary.refreshes import HARM, ageing_years, harm_in_a_week
 from tests.montecarlo.refresh.both_gates import BothLanes, both_year
 from tests.montecarlo.refresh.rows import slopes
 from tests.montecarlo.refresh.worlds import (
@@ -124,6 +126,15 @@ def test_both_lanes_through_both_gates_keep_their_promises():
     ageing = [both_year(BothLanes(AGEING[1][1], spread=0.75), rng) for _ in range(YEARS)]
     assert np.mean([year.refreshes for year in ageing]) > 2
     assert max(year.most_known for year in (*equal, *ageing)) <= GATE.stop
+
+
+def test_no_trial_begins_during_a_holdback():
+    """From one promotion to the next: a week of shadow, two of canary, and four of holdback."""
+    rng = np.random.default_rng(13)
+    alone = ageing_years(1.0, 0.0, 1, rng, shorten=False)
+    acting = both_year(BothLanes(replace(EQUAL, age=1.0), acts=True), rng)
+    assert 0 < alone.refreshes[0] <= 1 + WEEKS / 7
+    assert 0 < acting.refreshes + acting.changes <= 1 + WEEKS / 7
 
 
 def test_a_week_of_canary_finds_a_broken_refresh_and_spares_an_equal_one():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipelines.core.findings import Verdict
@@ -58,8 +60,8 @@ def test_it_forecasts_after_how_many_more_canaries_it_would_be_proved():
     assert "if they go on" not in pooled(-0.1, 0.05).finding.reason
     lost = pooled(0.2, None).finding.reason
     assert lost.startswith(
-        "1 canary of refreshes gained 0.2 packs on average, 1 canary of refreshes did harm or "
-        "ended early"
+        "1 canary of refreshes gained 0.2 packs on average, 1 canary of refreshes counts as lost "
+        "(harm, an early end, incomplete or late outcomes, or a rollback)"
     )
 
 
@@ -72,22 +74,38 @@ def test_the_gain_is_that_of_the_first_look_however_long_the_canary_took():
     assert early.gain == pytest.approx(0.3, abs=0.1)
 
 
+GAINS = SimulatedCanary(effect=0.3, per_day=200)
+LATE_IN_ONE_ARM = replace(GAINS, late=(0.0, 0.3))
+INCOMPLETE = replace(GAINS, lost=0.3)
+
+
 @pytest.mark.parametrize(
-    ("step", "at", "measured"),
+    ("live", "step", "at", "measured"),
     [
-        (CanaryStep.ROLL_BACK, 28.0, "lost"),
-        (CanaryStep.STOP_INCONCLUSIVE, 7.0, "lost"),
-        (CanaryStep.VOID, 28.0, "nothing"),
-        (CanaryStep.VOID, 3.0, "nothing"),
+        (GAINS, CanaryStep.ROLL_BACK, 28.0, "lost"),
+        (GAINS, CanaryStep.STOP_INCONCLUSIVE, 7.0, "lost"),
+        (GAINS, CanaryStep.VOID, 28.0, "nothing"),
+        (GAINS, CanaryStep.VOID, 3.0, "nothing"),
+        (LATE_IN_ONE_ARM, CanaryStep.STOP_INCONCLUSIVE, 28.0, "lost"),
+        (INCOMPLETE, CanaryStep.STOP_INCONCLUSIVE, 28.0, "lost"),
     ],
 )
-def test_harm_and_an_early_end_are_lost_and_a_void_canary_is_nothing(step, at, measured):
-    found = measured_gain(evidence(SimulatedCanary(), at), step, ROLLOUT, 2, MARGIN)
+def test_what_is_lost_and_what_is_no_bet(live, step, at, measured):
+    found = measured_gain(evidence(live, at), step, ROLLOUT, 2, MARGIN)
     if measured == "nothing":
         assert found is None
     else:
         assert found is not None
         assert found.result == -1.0
+
+
+@pytest.mark.parametrize(("effect", "result"), [(0.5, 0.0), (-0.5, -1.0)])
+def test_a_week_whose_late_events_are_unknown_can_lose_but_not_win(effect, result):
+    live = replace(GAINS, effect=effect, late=(0.01, 0.01))
+    short = measured_gain(evidence(live, 7.0), CanaryStep.PROMOTE, ROLLOUT, 1, MARGIN)
+    assert short is not None
+    assert short.result == result
+    assert short.gain == pytest.approx(effect, abs=0.15)
 
 
 def test_too_few_entities_measure_nothing():

@@ -258,18 +258,62 @@ def test_what_a_refresh_gained_is_kept_for_the_canaries_of_later_ones(book: Book
     assert pooled_refreshes(book.entries, spec, declared, "change") is None
 
 
-def test_a_refresh_that_was_rolled_back_later_is_a_lost_bet(book: Book) -> None:
-    declared, spec = canary_rollout(), declared_regression()
-    gain = RefreshGain(outcome=outcome_key(declared), weeks=2, gain=1.0, margin=0.1)
-    won = Transition(challenger="2", stage=Stage.PROMOTED, salt="spring", gain=gain)
-    book.add("promotion", "run-2", after="2", transition=won, recipe=spec.recipe)
-    book.add("stop", "stopped", after="1")
-    found = pooled_refreshes(book.entries, spec, declared, "refresh")
+SPEC = declared_regression()
+DECLARED = canary_rollout()
+
+
+def gained(version: str, outcome: str = outcome_key(DECLARED)) -> Transition:
+    """The end of a refresh's canary that won its whole bet."""
+    gain = RefreshGain(outcome=outcome, weeks=2, gain=1.0, margin=0.1)
+    return Transition(challenger=version, stage=Stage.PROMOTED, salt="spring", gain=gain)
+
+
+def results(book: Book, rollout: Rollout = DECLARED) -> list[float]:
+    """The results of the bets so far, oldest first."""
+    found = pooled_refreshes(book.entries, SPEC, rollout, "refresh")
     assert found is not None
-    assert [one.result for one in found.gains] == [-1.0]
-    other = pooled_refreshes(book.entries[:-1], spec, canary_rollout(effect=1.0), "refresh")
-    assert other is not None
-    assert [one.result for one in other.gains] == [1.0], "the minimum effect may change"
+    return [one.result for one in found.gains]
+
+
+@pytest.mark.parametrize(
+    ("restored", "lost"),
+    [
+        (["2"], ["3"]),
+        (["1"], ["2", "3"]),
+        (["2", "1"], ["2", "3"]),
+        (["1", "2"], ["2", "3"]),
+        (["2", "3"], ["3"]),
+    ],
+)
+def test_a_rollback_loses_the_refreshes_since_the_restored_champion(
+    book: Book, restored: list[str], lost: list[str]
+) -> None:
+    """A rollback to a later champion, which repairs one made by mistake, loses none."""
+    for version in ("2", "3"):
+        book.add(
+            "promotion", version, after=version, transition=gained(version), recipe=SPEC.recipe
+        )
+    for count, version in enumerate(restored):
+        book.add("stop" if count else "rollback", f"back-{count}", after=version)
+    assert results(book) == [-1.0 if version in lost else 1.0 for version in ("2", "3")]
+
+
+def test_a_rollback_that_repairs_another_loses_no_refresh(book: Book) -> None:
+    book.add("promotion", "changed", after="2")
+    book.add("promotion", "3", after="3", transition=gained("3"), recipe=SPEC.recipe)
+    book.add("promotion", "4", after="4")
+    book.add("rollback", "back", after="3")
+    book.add("rollback", "repaired", after="4")
+    assert results(book) == [1.0]
+
+
+def test_gains_of_another_recipe_or_outcome_are_not_pooled(book: Book) -> None:
+    book.add("promotion", "2", after="2", transition=gained("2"), recipe="another")
+    book.add("promotion", "3", after="3", transition=gained("3", "another"), recipe=SPEC.recipe)
+    assert results(book) == []
+    book.add("promotion", "4", after="4", transition=gained("4"), recipe=SPEC.recipe)
+    assert results(book) == [1.0]
+    assert results(book, canary_rollout(effect=1.0)) == [1.0], "the minimum effect may change"
 
 
 def test_a_refresh_that_an_earlier_release_charged_keeps_its_charge_and_its_level(
