@@ -129,9 +129,10 @@ class JointWorld:
             values[after, CURVED] = rng.permutation(values[after, CURVED])
         values = np.column_stack([values, rng.normal(size=(len(day), self.independent))])
         times = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(day, unit="D")
-        frame = pd.DataFrame(values).rename(columns=str).assign(decision_time=times)
+        names = [f"x{number}" for number in range(COLUMNS + self.independent)]
+        frame = pd.DataFrame(values, columns=names).assign(decision_time=times)
         first = day < 7 * WEEKS
-        space = fit_space(frame[first], list(frame)[:-1], autoencoder=True)
+        space = fit_space(frame[first], names, autoencoder=True)
         if space is None:
             raise ValueError("the columns do not vary")
         reference = joint_profile(space, frame[first])

@@ -103,8 +103,8 @@ def test_it_is_the_same_each_time_and_after_it_was_stored(
 
 def test_its_middle_is_the_narrowest_layer_where_more_components_are_kept() -> None:
     independent = np.random.default_rng(3).normal(size=(AUTOENCODER_ROWS, 16))
-    wide = pd.DataFrame(independent, columns=list("abcdefghijklmnop"))
-    found = fit_space(wide, list(wide), autoencoder=True)
+    names = list("abcdefghijklmnop")
+    found = fit_space(pd.DataFrame(independent, columns=names), names, autoencoder=True)
     assert found is not None
     assert found.autoencoder is not None
     assert len(found.components) > 8
