@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -27,7 +27,7 @@ from pipelines.core.files import atomic_file, write_bytes
 from pipelines.core.records import canonical_json, digest_of
 from pipelines.core.time import Window, duration_text
 from pipelines.core.weeks import WEEK
-from pipelines.own_code.libraries import distributions_of
+from pipelines.own_code.libraries import library_versions
 from pipelines.spec.estimator import Estimator
 from pipelines.training.baseline import baseline_predictions
 from pipelines.training.fit import fit
@@ -138,6 +138,7 @@ class Predictions:
             matured = start - spec.maturity
             trained = history.part(Window(matured - self.in_sample_span, matured))
             searched = spec.estimator.search is not None and not candidate.naive
+            measured = candidate.naive or searched
             fitted = {
                 "schema": CACHE_SCHEMA,
                 "rows": history.digest_with_labels(train, candidate.labels_as_of),
@@ -145,10 +146,10 @@ class Predictions:
                 "features": [feature.as_json() for feature in spec.features],
                 "classes": spec.classes,
                 "estimator": None if candidate.naive else spec.estimator.as_json(),
-                "metric": spec.metric.as_json() if candidate.naive or searched else None,
+                "metric": spec.metric.as_json() if measured else None,
                 **({"maturity": duration_text(spec.maturity)} if searched else {}),
                 "seed": None if candidate.naive else spec.seeds[0],
-                "libraries": _libraries(spec.estimator),
+                "libraries": _libraries(spec.estimator, spec.metric.files if measured else {}),
             }
             self._parts[candidate] = _Parts(
                 *(
@@ -232,10 +233,16 @@ class Predictions:
         return self.folder / part.key[:2] / f"{part.key}.{suffix}"
 
 
-def _libraries(estimator: Estimator) -> dict[str, str]:
-    """Versions of what fits a model: the same rows can give another model with others."""
-    names = {"numpy", "scikit-learn", *distributions_of(estimator.files)}
+def _libraries(estimator: Estimator, metric: Mapping[str, str]) -> dict[str, str]:
+    """Versions of what fits a model: the same rows can give another model with others.
+
+    Arguments:
+        estimator: as declared.
+        metric: source of the metric by file name, where the model depends on it.
+    """
+    names = {"numpy", "scikit-learn"}
     library = (estimator.path or "sklearn").partition(".")[0]
     if library != "sklearn":
         names.add(library)
-    return {name: version(name) for name in sorted(names)}
+    named = {name: version(name) for name in names}
+    return named | library_versions(estimator.files, metric)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
+from typing import Any
 
 from pipelines.core.records import digest_of
 from pipelines.core.time import MICROSECOND, instant_text
 from pipelines.core.weeks import WEEK, monday_before
 from pipelines.data.week_sums import WeekSum
 from pipelines.features.reach import Reach, reaches
+from pipelines.own_code.libraries import library_versions
+from pipelines.spec.features import ExpressionFeature
 from pipelines.spec.frame import FrameSpec
 
 # A higher number makes every stored week obsolete. It is for changes of the engine that change
@@ -19,17 +22,23 @@ ENGINE = 2
 
 
 def frame_definition(spec: FrameSpec) -> str:
-    """Hash of the declaration of a frame's points, features and label, 64 hexadecimal digits."""
-    return digest_of(
-        {
-            "engine": [ENGINE, version("duckdb")],
-            "streams": {name: spec.streams[name].meaning() for name in reaches(spec)},
-            "points": spec.points.meaning(),
-            "label": None if spec.label is None else spec.label.meaning(),
-            "features": [feature.meaning() for feature in spec.features],
-            "serving": None if spec.serving is None else spec.serving.meaning(),
-        }
-    )
+    """Hash of the declaration of a frame's points, features and label, 64 hexadecimal digits.
+
+    Of features with a function it covers the versions of the libraries that compute them.
+    """
+    own = [one.files for one in spec.features if isinstance(one, ExpressionFeature) and one.files]
+    content: dict[str, Any] = {
+        "engine": [ENGINE, version("duckdb")],
+        "streams": {name: spec.streams[name].meaning() for name in reaches(spec)},
+        "points": spec.points.meaning(),
+        "label": None if spec.label is None else spec.label.meaning(),
+        "features": [feature.meaning() for feature in spec.features],
+        "serving": None if spec.serving is None else spec.serving.meaning(),
+    }
+    if own:
+        ibis = {"ibis-framework": version("ibis-framework")}
+        content["libraries"] = ibis | library_versions(*own)
+    return digest_of(content)
 
 
 def week_key(

@@ -7,7 +7,12 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from importlib.metadata import (
+    PackageNotFoundError,
+    distribution,
+    packages_distributions,
+    version,
+)
 
 from pipelines.core.errors import SpecError
 
@@ -46,6 +51,16 @@ def check_libraries(files: Mapping[str, str]) -> None:
 def distributions_of(files: Mapping[str, str]) -> set[str]:
     """Names of the installed distributions that files import."""
     return {name for _, library in _imports(files) for name in _providers().get(library, [])}
+
+
+def library_versions(*modules: Mapping[str, str]) -> dict[str, str]:
+    """The installed version of each distribution that files import.
+
+    Arguments:
+        modules: source by file name, of each function.
+    """
+    names = {name for files in modules for name in distributions_of(files)}
+    return {name: version(name) for name in sorted(names)}
 
 
 def _imports(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:

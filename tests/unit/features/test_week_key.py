@@ -1,6 +1,7 @@
 """Which rows change the key of a week of points."""
 
 from datetime import date, timedelta
+from importlib.metadata import version
 
 import pytest
 
@@ -93,3 +94,26 @@ def test_streams_that_the_frame_does_not_read_are_not_in_its_definition() -> Non
     more = declare(streams={**plain.streams, "weather": plain.streams["sales"]})
     assert list(reaches(more.frame)) == ["sales"]
     assert frame_definition(more.frame) == frame_definition(plain.frame)
+
+
+def test_libraries_of_own_features_change_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import numpy as np\n\ndef level(table):\n    return table.amount * np.pi\n"
+    own = {
+        "kind": "expression",
+        "name": "level",
+        "function": "prices:level",
+        "files": {"prices.py": text},
+        "columns": {"amount": "it"},
+    }
+    plain = declare(features=[window("sum", "amount", "7d")]).frame
+    mine = declare(features=[window("sum", "amount", "7d"), own]).frame
+    before = [frame_definition(plain), frame_definition(mine)]
+    for changed in ("numpy", "ibis-framework"):
+        with monkeypatch.context() as patch:
+            for module in ("features.week_key", "own_code.libraries"):
+                patch.setattr(
+                    f"pipelines.{module}.version",
+                    lambda name, changed=changed: "0" if name == changed else version(name),
+                )
+            assert frame_definition(plain) == before[0]
+            assert frame_definition(mine) != before[1]
