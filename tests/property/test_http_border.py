@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode, checks
 from schemathesis.checks import load_all_checks
 
-from pipelines.adapters.http.web import ErrorResponse, Limits, PredictResponse
+from pipelines.adapters.http.rejected import ErrorResponse
+from pipelines.adapters.http.web import Limits, PredictResponse
 from tests.support.services.model import point
 from tests.unit.adapters.http.test_web import PATH, caller
 
