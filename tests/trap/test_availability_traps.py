@@ -48,7 +48,7 @@ NEW = {**sold(7), "name": "medicine_sold", "by": ["medicine"]}
 
 WEEK = FIRST + timedelta(days=1)  # its first midnight; the last one is a run's as-of
 LAST_DAYS = SECOND - 2 * DAY  # where a fault is on every day, three midnights show it
-ServedWeek = tuple[Pharmacy, list[tuple[pd.DataFrame, pd.DataFrame]]]
+ServedDays = tuple[Pharmacy, list[tuple[pd.DataFrame, pd.DataFrame]]]
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +65,44 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
 
 
 @pytest.fixture(scope="module")
-def quiet_week(served: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> ServedWeek:
-    """A week in which production does what it should."""
-    pharmacy = served.twin(tmp_path_factory.mktemp("quiet"))
-    return pharmacy, Production(pharmacy).serve(WEEK)
+def quiet_days(served: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> ServedDays:
+    """Three days in which production does what it should. Only to be copied."""
+    pharmacy = served.twin(tmp_path_factory.mktemp("quiet_days"))
+    return pharmacy, Production(pharmacy).serve(WEEK, days=3)
+
+
+@pytest.fixture(scope="module")
+def quiet_week(quiet_days: ServedDays, tmp_path_factory: pytest.TempPathFactory) -> ServedDays:
+    """These days and four more. Only to be copied."""
+    pharmacy = quiet_days[0].twin(tmp_path_factory.mktemp("quiet_week"))
+    return pharmacy, [*quiet_days[1], *Production(pharmacy).serve(WEEK + 3 * DAY, days=4)]
+
+
+@pytest.fixture(scope="module")
+def filled(served: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+    """The online store is as of ``SECOND``. Only to be copied."""
+    pharmacy = served.twin(tmp_path_factory.mktemp("filled"))
+    Production(pharmacy).materialize(SECOND)
+    return pharmacy
+
+
+@pytest.fixture(scope="module")
+def filled_hourly(served: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+    """The same, with features that are materialized every hour. Only to be copied."""
+    pharmacy = served.twin(tmp_path_factory.mktemp("filled_hourly"))
+    pharmacy.declare(FEATURES, serving={"every": "1h", "delay": "15m"})
+    Production(pharmacy).materialize(SECOND)
+    return pharmacy
+
+
+@pytest.fixture(scope="module")
+def feed_is_down(
+    served: Pharmacy, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Pharmacy, RetrainResult]:
+    """Nothing was materialized for longer than values are believed, which stops a retraining."""
+    pharmacy = served.twin(tmp_path_factory.mktemp("down"))
+    Production(pharmacy).materialize(SECOND - 3 * DAY)
+    return pharmacy, stopped(pharmacy)[0]
 
 
 @pytest.fixture
@@ -152,8 +186,14 @@ def test_a_clock_of_another_zone_is_named(pharmacy: Pharmacy) -> None:
     assert found["availability.parity.medicine"].verdict is Verdict.PASS
 
 
-def test_a_feed_that_stopped_for_a_day_is_named_when_it_is_back(pharmacy: Pharmacy) -> None:
-    log_days(pharmacy, Production(pharmacy, down=(3,)).serve(WEEK))
+def test_a_feed_that_stopped_for_a_day_is_named_when_it_is_back(
+    quiet_days: ServedDays, tmp_path: Path
+) -> None:
+    """It stops on the fourth day of the week."""
+    quiet, before = quiet_days
+    pharmacy = quiet.twin(tmp_path)
+    after = Production(pharmacy, down=(0,)).serve(WEEK + 3 * DAY, days=4)
+    log_days(pharmacy, [*before, *after])
     _, found = stopped(pharmacy)
     for name in ("sold", "sales"):
         finding = found[f"availability.parity.{name}"]
@@ -164,10 +204,12 @@ def test_a_feed_that_stopped_for_a_day_is_named_when_it_is_back(pharmacy: Pharma
     assert found["availability.staleness.dispensing_by_pharmacy_medicine"].verdict is Verdict.PASS
 
 
-def test_a_feed_that_is_still_down_is_named(pharmacy: Pharmacy) -> None:
-    """Nothing was materialized for longer than values are believed: all of them are missing."""
-    Production(pharmacy).materialize(SECOND - 3 * DAY)
-    reported, found = stopped(pharmacy)
+def test_a_feed_that_is_still_down_is_named(
+    feed_is_down: tuple[Pharmacy, RetrainResult],
+) -> None:
+    """All values are missing."""
+    _, reported = feed_is_down
+    found = findings(reported)
     assert set(reported.against()) == {
         "availability.staleness.dispensing_by_pharmacy_medicine",
         "availability.staleness.stock_by_pharmacy_medicine",
@@ -195,7 +237,7 @@ def test_a_feature_dropped_upstream_has_vanished(pharmacy: Pharmacy, tmp_path: P
 
 
 def test_nulls_filled_with_zero_online_only_are_named(
-    quiet_week: ServedWeek, tmp_path: Path
+    quiet_week: ServedDays, tmp_path: Path
 ) -> None:
     """The service puts a price of 0 where nothing was sold yesterday."""
     quiet, week = quiet_week
@@ -211,13 +253,12 @@ def test_nulls_filled_with_zero_online_only_are_named(
 
 
 def test_a_counter_that_restarts_from_0_is_named(
-    pharmacy: Pharmacy, quiet_week: ServedWeek, tmp_path: Path
+    pharmacy: Pharmacy, quiet_days: ServedDays, tmp_path: Path
 ) -> None:
     """From the fourth day on, production counts what it saw in the two days before it, and on."""
     lost = WEEK + DAY - timedelta(hours=2)
-    before = quiet_week[1][:3]
     anew = Production(pharmacy, store=elsewhere(tmp_path, start=lost))
-    log_days(pharmacy, [*before, *anew.serve(WEEK + 3 * DAY, days=4)])
+    log_days(pharmacy, [*quiet_days[1], *anew.serve(WEEK + 3 * DAY, days=4)])
     _, found = stopped(pharmacy)
     parity = found["availability.parity.sales"]
     assert parity.verdict is Verdict.FAIL
@@ -249,10 +290,10 @@ def test_a_feature_that_production_has_for_some_stops_the_candidate_with_what_it
 
 
 def test_the_same_question_has_the_same_answer_when_production_was_mended_meanwhile(
-    pharmacy: Pharmacy,
+    feed_is_down: tuple[Pharmacy, RetrainResult], tmp_path: Path
 ) -> None:
-    Production(pharmacy).materialize(SECOND - 3 * DAY)
-    first, _ = stopped(pharmacy)
+    stored, first = feed_is_down
+    pharmacy = stored.twin(tmp_path)
     Production(pharmacy).materialize(SECOND)
     again = pharmacy.retrain(SECOND)
     assert again.done.findings == first.done.findings
@@ -261,11 +302,9 @@ def test_the_same_question_has_the_same_answer_when_production_was_mended_meanwh
     assert "train" not in later.skipped, "as of another instant it is looked up again"
 
 
-def test_values_that_the_store_lost_are_found_by_a_drill(
-    pharmacy: Pharmacy, tmp_path: Path
-) -> None:
+def test_values_that_the_store_lost_are_found_by_a_drill(filled: Pharmacy, tmp_path: Path) -> None:
     """A drill plants the loss; without the check of the online store it goes undetected."""
-    Production(pharmacy).materialize(SECOND)
+    pharmacy = filled.twin(tmp_path)
     collaborators = DrillCollaborators(tmp_path / "drills", pharmacy.parts().retraining)
     request = DrillRequest(model="demand", as_of=SECOND)
     with opened(request, collaborators) as context:
@@ -280,7 +319,7 @@ def test_values_that_the_store_lost_are_found_by_a_drill(
 
 
 def test_a_drill_of_the_past_compares_a_newer_store_with_newer_events(
-    pharmacy: Pharmacy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: Pharmacy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the planted loss, the store has what the events have."""
     found: list[tuple[Finding, ...]] = []
@@ -290,7 +329,7 @@ def test_a_drill_of_the_past_compares_a_newer_store_with_newer_events(
         return found[-1]
 
     monkeypatch.setattr(online_features, "check_online_features", check)
-    Production(pharmacy).materialize(SECOND)
+    pharmacy = filled.twin(tmp_path)
     collaborators = DrillCollaborators(tmp_path / "drills", pharmacy.parts().retraining)
     with opened(DrillRequest(model="demand", as_of=LAST_DAYS), collaborators) as context:
         cell = DrillCells(context, quick=False).planter(MISSING_ONLINE).cell(0.5)
@@ -300,9 +339,11 @@ def test_a_drill_of_the_past_compares_a_newer_store_with_newer_events(
     assert {one.verdict for one in without_fault} == {Verdict.PASS}
 
 
-def test_a_new_feature_is_distinguished_from_one_that_vanished(pharmacy: Pharmacy) -> None:
+def test_a_new_feature_is_distinguished_from_one_that_vanished(
+    filled: Pharmacy, tmp_path: Path
+) -> None:
     """Declared and never materialized: nothing was lost, and it must be filled first."""
-    Production(pharmacy).materialize(SECOND)
+    pharmacy = filled.twin(tmp_path)
     pharmacy.declare((*FEATURES, NEW), serving=SERVING)
     reported, found = stopped(pharmacy)
     assert set(reported.against()) == {"availability.new.medicine_sold"}
@@ -327,13 +368,11 @@ def test_a_first_version_is_not_trained_on_features_that_were_never_materialized
 
 @pytest.mark.parametrize("late", [timedelta(hours=1), 2 * DAY])
 def test_a_store_that_has_gone_on_is_no_fault_of_a_run_that_is_late_or_is_in_the_past(
-    pharmacy: Pharmacy, late: timedelta
+    filled_hourly: Pharmacy, tmp_path: Path, late: timedelta
 ) -> None:
     """The store is held against the events as of its own instant, also when that is after the
     run's: a run waits in a queue, and the schedule's last whole interval ended days ago."""
-    pharmacy.declare(FEATURES, serving={"every": "1h", "delay": "15m"})
-    Production(pharmacy).materialize(SECOND)
-    reported = pharmacy.retrain(SECOND - late, dry_run=True)
+    reported = filled_hourly.twin(tmp_path).retrain(SECOND - late, dry_run=True)
     found = findings(reported)
     assert found["availability.online_mismatch.sold"].verdict is Verdict.PASS
     assert {name for name in reported.against() if name.startswith("availability.")} == set()
@@ -355,7 +394,7 @@ def test_a_lineage_that_is_not_served_looks_nothing_up(
 
 
 def test_a_service_that_answers_with_another_model_is_named(
-    quiet_week: ServedWeek, tmp_path: Path
+    quiet_week: ServedDays, tmp_path: Path
 ) -> None:
     """Its log names version 1, but the answers are not those of version 1."""
     quiet, week = quiet_week
