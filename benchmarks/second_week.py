@@ -1,6 +1,6 @@
 """The second weekly retraining after the first, step by step, on a simulated chain's events.
 
-    python benchmarks/second_week.py                       1 and 10 million events, into RESULTS.md
+    python benchmarks/second_week.py                       1 and 3 million events, into RESULTS.md
     python benchmarks/second_week.py --rows 1000000        one size, printed only
 
 Both retrainings are the product's own, one week apart, in one home that is empty at first, each in
@@ -24,7 +24,7 @@ from run_all import write_section
 
 from pipelines.core.time import FixedClock
 
-SIZES = (1_000_000, 10_000_000)
+SIZES = (1_000_000, 3_000_000)
 WEEKS = {"first": AS_OF - timedelta(days=7), "second": AS_OF}
 FITS = ("train", "record")  # steps
 
