@@ -6,11 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from pipelines.core.run_page import RunPages
-from pipelines.release.lock import in_turn
+from pipelines.release.lock import OtherLock, in_turn
 from pipelines.reporting.retraining.later_sections import LaterSection, with_section
 from pipelines.reporting.retraining.sections import REPORT
-
-_LOCK = "report"
 
 
 def fill_section(
@@ -37,5 +35,5 @@ def fill_section(
         LockedError: another process has held the lock for minutes.
         Unavailable: MLflow does not answer; running again is safe.
     """
-    with in_turn(lock, model, _LOCK):
+    with in_turn(lock, model, OtherLock.REPORT):
         pages.change_file(model, version, REPORT, lambda text: with_section(text, section, body))

@@ -10,11 +10,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from enum import StrEnum
 from typing import Protocol
 
 from pipelines.core.errors import LockedError
+from pipelines.core.names import internal
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import instant_text
+
+
+class OtherLock(StrEnum):
+    """Locks of a model that are taken in place of a lineage's; no lineage has such a name."""
+
+    ALERTS = internal("alerts")
+    BACKTEST = internal("backtest")
+    DRILL = internal("drill")
+    MATERIALIZE = internal("materialize")
+    REPORT = internal("report")
+    SCORE = internal("score")
 
 
 class Holder(Record):
@@ -33,7 +46,9 @@ class Lock(Protocol):
         Not reentrant: a second ``hold`` is refused, even within one process.
 
         Arguments:
-            who: the holder (run, host, process), shown to processes that find the lock taken.
+            model: name of the model.
+            lineage: name of the lineage, or one of ``OtherLock``.
+            process: the holder (run, host, process), shown to processes that find the lock taken.
 
         Raises:
             LockedError: another process holds it. The message names the holder and the start time.
@@ -47,7 +62,7 @@ def refuse(model: str, lineage: str, holder: Holder | None) -> LockedError:
     process = f"{holder.process} since {instant_text(holder.since)}" if holder else "not yet known"
     return LockedError(
         "another run of this model is at work",
-        where=f"{model}, lineage {lineage}",
+        where=f"{model}, {_shown(lineage)}",
         got=f"held by {process}",
         hint="wait for it, or end that process: the lock ends with it",
     )
@@ -65,7 +80,7 @@ def in_turn(
     Arguments:
         lock: takes the lock of a model and lineage.
         model: name of the model.
-        lineage: name of the lineage.
+        lineage: name of the lineage, or one of ``OtherLock``.
         wait_s: longest wait in seconds.
 
     Raises:
@@ -86,3 +101,14 @@ def in_turn(
     with ExitStack() as stack:
         stack.push(held)
         yield
+
+
+def _shown(lineage: str) -> str:
+    """A lock in words.
+
+    >>> _shown("live"), _shown(OtherLock.DRILL)
+    ('lineage live', 'drill')
+    """
+    if lineage in set(OtherLock):
+        return lineage.removeprefix(internal(""))
+    return f"lineage {lineage}"

@@ -20,6 +20,7 @@ from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.frames import FRAME, Frame, read_rows, write_frame
 from pipelines.flows.workspace import Workspace
+from pipelines.release.lock import OtherLock
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import split_plan
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from pipelines.flows.retrain.run import LoadSuite
     from pipelines.quality.suite import GroupedSuiteRunner
 
-LINEAGE = "backtest"
 FOLDER = "backtest"
 
 
@@ -91,7 +91,7 @@ def run_backtest(request: BacktestRequest, collaborators: BacktestCollaborators)
     from pipelines.backtest.engine import backtest
 
     with (
-        collaborators.lock(request.model, LINEAGE),
+        collaborators.lock(request.model, OtherLock.BACKTEST),
         open_backtest(request, collaborators) as (plan, predictions),
     ):
         return backtest(plan, predictions, collaborators.progress)

@@ -27,11 +27,11 @@ from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.flows.workspace import Workspace
 from pipelines.packaging.version import ModelVersion
 from pipelines.release.ledger import LIVE
+from pipelines.release.lock import OtherLock
 from pipelines.reporting.drill.matrix_section import with_drill
 from pipelines.reporting.retraining.later_sections import LaterSection, drill_section
 from pipelines.training.split import split_plan
 
-LOCK = "drill"
 STRETCHES, QUICK_STRETCHES = 12, 4
 _KEPT = 2  # raised when equal inputs give other cells
 
@@ -47,7 +47,7 @@ class DrillRequest(Record):
 
 @dataclass(frozen=True)
 class DrillCollaborators:
-    """What a drill works with. Of the registry, only the champion's page is written.
+    """What a drill works with. Only the champion's page and report are written.
 
     Arguments:
         folder: below which results are kept.
@@ -82,10 +82,12 @@ def drill(request: DrillRequest, collaborators: DrillCollaborators) -> Matrix:
         SpecError: there is no champion, or no fault of this name.
         DataError: the data without a fault cannot be used.
         TimeError: as-of is in the future.
-        LockedError: another drill of this model is at work.
+        LockedError: another drill of this model is at work, or another process has been changing
+            the version's report for minutes.
+        Unavailable: events, registry or MLflow do not answer; running again is safe.
     """
     chosen, using = chosen_faults(request.faults), collaborators.retraining
-    with using.lock(request.model, LOCK), opened(request, collaborators) as context:
+    with using.lock(request.model, OtherLock.DRILL), opened(request, collaborators) as context:
         champion, spec = context.champion, context.spec
         folder = collaborators.folder / request.model
         kept = Workspace.open_locked(folder / "cells")

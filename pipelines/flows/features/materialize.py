@@ -27,7 +27,7 @@ from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.flows.versions import VersionReader
 from pipelines.release.ledger import Ledger
-from pipelines.release.lock import in_turn
+from pipelines.release.lock import OtherLock, in_turn
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.verification import verified_entries
 from pipelines.spec.combine import combined_spec, common_spec
@@ -124,7 +124,7 @@ def materialize(
     """
     spec, champion = served_spec(model, collaborators)
     refuse_future(as_of, collaborators.clock.now(), f"model {model}")
-    with in_turn(collaborators.lock, model, "materialize"):
+    with in_turn(collaborators.lock, model, OtherLock.MATERIALIZE):
         return _materialized(spec, champion, as_of, collaborators, force=force)
 
 

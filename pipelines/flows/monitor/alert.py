@@ -29,6 +29,7 @@ from pipelines.monitoring.alerts import (
     without_events,
 )
 from pipelines.monitoring.report import MonitorReport
+from pipelines.release.lock import OtherLock
 from pipelines.reporting.alert_text import alert_message
 
 
@@ -77,7 +78,7 @@ def send_alerts(report: MonitorReport, collaborators: AlertCollaborators) -> Sen
         Unavailable: the record cannot be written.
     """
     path = collaborators.folder / f"{report.model}.json"
-    with collaborators.lock(report.model, "alerts"):
+    with collaborators.lock(report.model, OtherLock.ALERTS):
         book = _read(path)
         if book.as_of is not None and report.as_of < book.as_of:
             return Sent([f"none: those of {instant_text(book.as_of)} were sent before"])
@@ -105,7 +106,7 @@ def send_event(
     event = OpenEvent(cause=cause, opened=at, message=message, channels=names)
 
     def attempt() -> Sent:
-        with collaborators.lock(message.model, "alerts"):
+        with collaborators.lock(message.model, OtherLock.ALERTS):
             return _send(with_event(_read(path), event), path, collaborators, at)
 
     return compare_and_swap(attempt, retry_on=LockedError, pause_s=0.1)
@@ -125,7 +126,7 @@ def end_events(model: str, beginning: str, collaborators: AlertCollaborators) ->
         return  # the usual case needs no lock
 
     def attempt() -> None:
-        with collaborators.lock(model, "alerts"):
+        with collaborators.lock(model, OtherLock.ALERTS):
             _write(path, without_events(_read(path), beginning))
 
     compare_and_swap(attempt, retry_on=LockedError, pause_s=0.1)

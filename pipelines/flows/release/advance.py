@@ -49,6 +49,7 @@ def advance(model: str, as_of: datetime, collaborators: ReleaseCollaborators) ->
         DataError: the prediction log or a stream contradicts its declaration.
         StaleEvidenceError: another process changed the release meanwhile; running again is safe.
         LockedError: a retraining of this model decides just now; only a promotion waits for it.
+            Or another process has been changing a version's report for minutes.
         Unavailable: ledger, registry or store did not answer; running again is safe.
     """
     refuse_future(as_of, collaborators.clock.now(), f"release of {model}")

@@ -37,7 +37,7 @@ from pipelines.features.online.store import OnlineStore, ViewState
 from pipelines.flows.serving.publish import PublishCollaborators, publish_plan
 from pipelines.predictions.entity import entity_values
 from pipelines.predictions.shipping import LEAD, log_object
-from pipelines.release.lock import in_turn
+from pipelines.release.lock import OtherLock, in_turn
 from pipelines.serving.plan import ServingPlan
 from pipelines.serving.scores import SCORES, grid_of, score_stream, validity
 from pipelines.serving.service import Deployed
@@ -122,7 +122,7 @@ def score(model: str, as_of: datetime, collaborators: ScoreCollaborators) -> Sco
     refuse_future(as_of, collaborators.clock.now(), f"model {model}")
     at, store = newest_step(spec, utc(as_of)), collaborators.open_store(spec)
     log = _key(stream_prefix(LOG, prediction_log(model)), at, "batch-")
-    with in_turn(collaborators.lock, model, "score"):
+    with in_turn(collaborators.lock, model, OtherLock.SCORE):
         found = _stored(store, log)
         outcome: Literal["scored", "already_scored"] = "already_scored"
         if found is None:
