@@ -99,6 +99,16 @@ class RunPages(Protocol):
         """
         ...
 
+    def text_file(self, model: str, version: str, name: str) -> str:
+        """A text file of the run that trained a version; "" if version or file is not there.
+
+        A killed process may have cut it off, even within a character.
+
+        Raises:
+            Unavailable: running again is safe.
+        """
+        ...
+
     def change_file(
         self, model: str, version: str, name: str, change: Callable[[str], str]
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,10 +90,28 @@ class MlflowPages:
                 if name.startswith(prefix)
             }
 
+    def text_file(self, model: str, version: str, name: str) -> str:
+        """See ``RunPages``."""
+        with self._file(model, version, name) as (_, _, file):
+            return "" if file is None else file.read_text(encoding="utf-8", errors="replace")
+
     def change_file(
         self, model: str, version: str, name: str, change: Callable[[str], str]
     ) -> None:
         """See ``RunPages``."""
+        with self._file(model, version, name) as (client, run, file):
+            if file is None:
+                return
+            text = file.read_text(encoding="utf-8")
+            if (changed := change(text)) != text:
+                file.write_text(changed, encoding="utf-8")
+                client.log_artifact(run, str(file))
+
+    @contextmanager
+    def _file(
+        self, model: str, version: str, name: str
+    ) -> Iterator[tuple[MlflowClient, str, Path | None]]:
+        """The run that trained a version, and a copy of one of its files if it is there."""
         from pipelines.adapters.registry.mlflow_client import connected, transferring_files
 
         with (
@@ -101,13 +120,12 @@ class MlflowPages:
             transferring_files(),
         ):
             run = _trained_by(client, model, version)
-            if not run or name not in {one.path for one in client.list_artifacts(run)}:
-                return
-            file = Path(client.download_artifacts(run, name, str(folder)))
-            text = file.read_text(encoding="utf-8")
-            if (changed := change(text)) != text:
-                file.write_text(changed, encoding="utf-8")
-                client.log_artifact(run, str(file))
+            there = run and name in {one.path for one in client.list_artifacts(run)}
+            yield (
+                client,
+                run,
+                Path(client.download_artifacts(run, name, str(folder))) if there else None,
+            )
 
     def _run(self, client: MlflowClient, experiment: str, page: RunPage) -> Run:
         """The run of the page's key; a report of other content is replaced."""

@@ -59,6 +59,19 @@ def with_section(report: str, name: LaterSection, body: str) -> str:
     return f"{before}{start}{body}{end}{after}"
 
 
+def with_sections_of(report: str, earlier: str) -> str:
+    """A report with the later sections that an earlier form of it has, which may be cut off.
+
+    >>> with_sections_of('<section id="drill"></section>', '<section id="drill">old</section>')
+    '<section id="drill">old</section>'
+    """
+    for name in LaterSection:
+        body, end, _ = earlier.partition(_start(name))[2].partition(_END)
+        if end:
+            report = with_section(report, name, body)
+    return report
+
+
 def rollout_section(history: RolloutHistory, latest: LatestCheck | None, charts: Values) -> str:
     """The rollout of a version: outcome, confidence sequences, findings and stages.
 

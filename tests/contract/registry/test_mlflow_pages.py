@@ -7,19 +7,25 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import mlflow
 import pytest
 from mlflow.artifacts import list_artifacts
 
+from pipelines.adapters.lock.file import FileLock
 from pipelines.adapters.registry.mlflow import MlflowRegistry
 from pipelines.adapters.registry.mlflow_pages import MlflowPages
 from pipelines.core.run_page import PagePart, RunPage
+from pipelines.core.time import FixedClock
+from pipelines.flows.fill_report import fill_section, publish_report
 from pipelines.flows.lineages.publish import publish_comparison
 from pipelines.monitoring.report import Cause
 from pipelines.release.lineage_comparison.comparison import LineageComparison
 from pipelines.reporting.monitor_page import champion_chart, report_page
+from pipelines.reporting.retraining.later_sections import LaterSection, empty_section
+from pipelines.reporting.retraining.sections import REPORT
 from tests.support.monitor_reports import MONDAY, alarm, measured_report
 
 DAY = timedelta(days=1)
@@ -158,6 +164,47 @@ def test_a_retraining_has_its_run_completed_after_a_kill_with_parts_tables_and_l
     registry.remove(version)
     assert client.search_runs([experiment.experiment_id]) == []
     registry.remove(version)  # repeatable
+
+
+def test_a_repeated_publication_keeps_the_sections_that_later_steps_filled(
+    database: str,
+    pack: Callable,
+    registration: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """A release goes on from the ledger while the page of the decision is not complete."""
+    version = MlflowRegistry(database).register(
+        registration("r9", "filled"), pack("regression").folder
+    )
+    pages = MlflowPages(database, "")
+    lock = partial(FileLock(tmp_path, FixedClock(MONDAY)).hold, process="test")
+    page = RunPage(
+        model="filled",
+        lineage="live",
+        key=("gauntlet.run", "r9"),
+        content="decided",
+        title="2026-01-05 challenger v1",
+        text="",
+        tags={},
+        metrics={},
+        files={REPORT: "".join(map(empty_section, LaterSection)).encode()},
+    )
+    with monkeypatch.context() as killed:
+        killed.setattr(mlflow.MlflowClient, "set_terminated", _fail)
+        with pytest.raises(KeyboardInterrupt):
+            publish_report(page, version.version, pages, lock)
+    fill_section("filled", version.version, LaterSection.ROLLOUT, "canary", pages, lock)
+    publish_report(page, version.version, pages, lock)
+    report = pages.text_file("filled", version.version, REPORT)
+    assert report == '<section id="rollout">canary</section><section id="drill"></section>'
+    run = mlflow.MlflowClient().get_model_version("filled", version.version).run_id
+    (tmp_path / REPORT).write_bytes(report.partition("</section>")[0].encode() + "✔".encode()[:1])
+    mlflow.MlflowClient().log_artifact(run, str(tmp_path / REPORT))
+    publish_report(replace(page, content="approved"), version.version, pages, lock)
+    assert pages.text_file("filled", version.version, REPORT) == page.files[REPORT].decode()
+    assert pages.text_file("filled", version.version, "none.html") == ""
+    assert pages.text_file("filled", "99", REPORT) == ""
 
 
 def test_a_page_has_no_user_where_the_process_has_no_account(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipelines.flows.fill_report import publish_report
 from pipelines.flows.retrain.evidence import Evidence
 from pipelines.flows.retrain.pages.plots import plots_of
 from pipelines.flows.retrain.register import AGE_PLOT, VERSION, shown_parameters
@@ -37,6 +38,7 @@ def show_decision(
     final one: live traffic may have promoted it since, and its page then begins with its rollout.
 
     Raises:
+        LockedError: another process has been changing the report for minutes.
         Unavailable: the registry does not answer; running again is safe.
     """
     outcome = decision.outcome.words
@@ -49,9 +51,12 @@ def show_decision(
     page = retraining_page(
         about, entry, _facts(run, evidence, version, entry), _report(run, evidence, about)
     )
-    run.collaborators.pages.publish(page)
-    if version is not None:
-        registry, model = run.collaborators.versions.registry, run.spec.name
+    collaborators = run.collaborators
+    if version is None:
+        collaborators.pages.publish(page)
+    else:
+        publish_report(page, version.version, collaborators.pages, collaborators.lock)
+        registry, model = collaborators.versions.registry, run.spec.name
         registry.describe(model, version.version, version_page(about))
         registry.tag(model, version.version, OUTCOME, outcome)
 
