@@ -48,9 +48,14 @@ def check_libraries(files: Mapping[str, str]) -> None:
             )
 
 
+def libraries_of(files: Mapping[str, str]) -> set[str]:
+    """Top-level names that files import from outside the standard library."""
+    return {library for _, library in _imports(files)}
+
+
 def distributions_of(files: Mapping[str, str]) -> set[str]:
     """Names of the installed distributions that files import."""
-    return {name for _, library in _imports(files) for name in _providers().get(library, [])}
+    return {name for library in libraries_of(files) for name in _providers().get(library, [])}
 
 
 def library_versions(*modules: Mapping[str, str]) -> dict[str, str]:

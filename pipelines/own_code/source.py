@@ -7,6 +7,8 @@ would not be hashed, and calls that read or run something else than the hashed t
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,7 +17,8 @@ from pipelines.core.errors import SpecError
 
 LARGEST_FILE = 1 << 18  # bytes
 PRODUCT = "pipelines"
-_UNFOLLOWED = {"importlib", "pkgutil", "runpy"}  # they import what no reader of the text can name
+# They import, or run, what no reader of the text can name.
+_UNFOLLOWED = {"builtins", "importlib", "pkgutil", "runpy"}
 _REFUSED_NAMES = {"__import__", "eval", "exec", "open"}
 
 
@@ -78,6 +81,9 @@ def _read(path: Path, where: str) -> tuple[str, ast.Module]:
     except UnicodeDecodeError as cause:
         line = content[: cause.start].count(b"\n") + 1
         raise _refused(f"text that is not UTF-8: {cause.reason}", f"{path}:{line}") from cause
+    encoding = _encoding(content, path)
+    if encoding != "utf-8":
+        raise _refused(f"text in {encoding}", f"{path}:1", wanted="UTF-8 without a byte order mark")
     try:
         return text, ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as cause:
@@ -89,8 +95,17 @@ def _read(path: Path, where: str) -> tuple[str, ast.Module]:
         ) from cause
 
 
+def _encoding(content: bytes, path: Path) -> str:
+    """The encoding that Python reads a file in."""
+    try:
+        return tokenize.detect_encoding(io.BytesIO(content).readline)[0]
+    except SyntaxError as cause:
+        raise _refused(str(cause), f"{path}:1", wanted="UTF-8") from cause
+
+
 def _imports_of(tree: ast.Module, path: Path) -> Iterator[tuple[str, str]]:
     """The modules beside it that a module imports, each with the place of its import."""
+    refused = _REFUSED_NAMES - _bound_names(tree)
     for node in ast.walk(tree):
         place = f"{path}:{getattr(node, 'lineno', 1)}"
         if isinstance(node, ast.Import):
@@ -108,13 +123,23 @@ def _imports_of(tree: ast.Module, path: Path) -> Iterator[tuple[str, str]]:
                 )
             names = [node.module] if node.module else [alias.name for alias in node.names]
             yield from ((name, place) for name in names)
-        elif isinstance(node, ast.Name) and node.id in _REFUSED_NAMES:
+        elif isinstance(node, ast.Name) and node.id in refused:
             raise _refused(
                 f"{node.id}()",
                 place,
                 wanted="code whose result follows from its text and its arguments alone",
                 hint="write the values into the module, or into parameters of the declaration",
             )
+
+
+def _bound_names(tree: ast.Module) -> set[str]:
+    """Names of variables and arguments, which hide a built-in function of the same name."""
+    variables = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    return variables | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
 
 
 def _check_library(name: str, folder: Path, place: str) -> None:
@@ -132,7 +157,7 @@ def _check_library(name: str, folder: Path, place: str) -> None:
         )
     if name in _UNFOLLOWED:
         raise _refused(
-            f"an import of {name}, with which a module imports what its text does not name",
+            f"an import of {name}, with which a module imports or runs what its text does not name",
             place,
             wanted="import statements",
         )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pickle
 import pickletools
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipelines.core.errors import SpecError
-from pipelines.own_code.libraries import distributions_of
+from pipelines.own_code.libraries import distributions_of, libraries_of
 from pipelines.own_code.load import folder_of, is_own, read_package
 from pipelines.spec.estimator import ALLOWED_ESTIMATORS
 
@@ -51,13 +51,19 @@ class StorageForm:
 def storage_form(pipeline: Pipeline) -> StorageForm:
     """The form in which a fitted pipeline is stored.
 
+    Beside the allowed libraries, a model with own code may hold types of the standard library and
+    of the packages that this code imports: they are among the requirements.
+
     Raises:
-        SpecError: for a type outside the allowed libraries.
+        SpecError: for a type outside these libraries, or without a name.
     """
     trusted, types = _stored_types(pipeline)
     name: Literal["skops", "cloudpickle"] = "cloudpickle" if trusted is None else "skops"
     packages = sorted({one.partition(".")[0] for one in types if is_own(one)})
     code = tuple(map(folder_of, packages))
+    imported = {one for folder in code for one in libraries_of(read_package(folder))}
+    _refuse_foreign(types, imported | (sys.stdlib_module_names if code else set()))
+    _refuse_nameless(trusted or [])
     return StorageForm(name, trusted, requirements_of(pipeline, name, code), code)
 
 
@@ -66,7 +72,7 @@ def _stored_types(pipeline: Pipeline) -> tuple[list[str] | None, list[str]]:
     of types or modules that loading it imports.
 
     Raises:
-        SpecError: for a type outside the allowed libraries.
+        SpecError: a pickle cannot name a type.
     """
     from skops import io as skops_io
     from skops.io.exceptions import UnsupportedTypeException
@@ -74,16 +80,13 @@ def _stored_types(pipeline: Pipeline) -> tuple[list[str] | None, list[str]]:
     try:
         types = sorted(skops_io.get_untrusted_types(data=skops_io.dumps(pipeline)))
     except (UnsupportedTypeException, RecursionError, AttributeError, TypeError, ValueError):
-        modules = _pickled_modules(pipeline)
-        _refuse_foreign(modules)
-        return None, modules
-    _refuse_foreign(types)
-    _refuse_nameless(types)
+        return None, _pickled_modules(pipeline)
     return types, types
 
 
-def _refuse_foreign(names: list[str]) -> None:
-    allowed = (*_STORABLE, "builtins.")
+def _refuse_foreign(names: list[str], imported: Set[str]) -> None:
+    """Refuse types of libraries that are neither allowed nor imported by the model's own code."""
+    allowed = (*_STORABLE, "builtins.", *(f"{library}." for library in imported))
     foreign = [name for name in names if not (name.startswith(allowed) or is_own(name))]
     if foreign:
         raise SpecError(
@@ -91,7 +94,8 @@ def _refuse_foreign(names: list[str]) -> None:
             where="estimator",
             got=f"{foreign}",
             wanted=f"types of {', '.join(prefix.rstrip('.') for prefix in _STORABLE)}",
-            hint="use an estimator of one of these libraries, or move the code to models/code/",
+            hint="use an estimator of one of these libraries, or put a class that extends the type "
+            "into models/code/",
         )
 
 

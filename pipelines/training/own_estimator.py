@@ -30,7 +30,7 @@ def own_estimator(declared: Estimator, seed: int, where: str) -> BaseEstimator:
 
     Raises:
         SpecError: the function cannot be loaded, lacks a parameter, fails, or returns something
-            that is not an unfitted scikit-learn estimator.
+            that is no scikit-learn estimator, or one that cannot be copied.
     """
     function = load_function(declared, where)
     check_no_seed(declared.parameters, f"{where}.parameters")

@@ -13,6 +13,7 @@ from pipelines.training.score import score
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sklearn.pipeline import Pipeline
 
     from pipelines.spec.model import ModelSpec
 
@@ -20,7 +21,7 @@ ROWS = 2_000  # training rows that are fitted twice
 TOLERANCE = 1e-9  # relative; sums over threads may be added in another order
 
 
-def check_repeatable(spec: ModelSpec, rows: pd.DataFrame) -> None:
+def check_repeatable(spec: ModelSpec, rows: pd.DataFrame) -> Pipeline | None:
     """Fit an own estimator twice on few rows, and compare the predictions of both fits.
 
     An estimator of a library is not checked.
@@ -29,17 +30,18 @@ def check_repeatable(spec: ModelSpec, rows: pd.DataFrame) -> None:
         spec: the declaration.
         rows: labelled training rows in the order of time.
 
+    Returns:
+        The first of both fits; ``None`` for an estimator of a library.
+
     Raises:
         SpecError: the fits differ.
         DataError: as ``fit``.
     """
     if spec.estimator.function is None:
-        return
+        return None
     sample = spread_rows(spec, rows, max(ROWS, spec.gates.recent_window.minimum_rows))
-    first, second = (
-        score(fit(spec, sample, spec.seeds[0]).pipeline, spec, sample).predictions
-        for _repetition in range(2)
-    )
+    pipelines = [fit(spec, sample, spec.seeds[0]).pipeline for _repetition in range(2)]
+    first, second = (score(one, spec, sample).predictions for one in pipelines)
     same = np.isclose(first, second, rtol=TOLERANCE, atol=0.0)
     if not same.all():
         raise SpecError(
@@ -51,3 +53,4 @@ def check_repeatable(spec: ModelSpec, rows: pd.DataFrame) -> None:
             hint="give the estimator a parameter random_state, or the function an argument seed, "
             "and draw nothing from numpy.random's global state",
         )
+    return pipelines[0]

@@ -129,7 +129,9 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
     spec, plan, frame = run.spec, run.plan, run.workspace.path(FRAME)
     rows, recent = (read_rows(spec, frame, window) for window in (plan.train, plan.recent))
     labelled = rows[rows["label"].notna()]
-    check_repeatable(spec, labelled)
+    sample = check_repeatable(spec, labelled)
+    if sample is not None:
+        plan_package(sample, probabilities=_probabilities(run))  # refused before the long fits
     earlier = None if trial else version_of_twin(run)
     twins, search = _fit_twins(run, rows, earlier)
     scored = [score(twin, spec, recent) for twin in twins]

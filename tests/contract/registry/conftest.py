@@ -54,6 +54,7 @@ def fitted(kind: str) -> tuple[Pipeline, pd.DataFrame]:
 
 
 OWN = """\
+import datetime
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression
@@ -65,6 +66,7 @@ from .columns import sizes
 class Doubled(RegressorMixin, BaseEstimator):
     def fit(self, X, y):
         self.line_ = LinearRegression().fit(X, y)
+        self.fitted_ = datetime.date(2026, 1, 5)
         return self
 
     def predict(self, X):

@@ -45,6 +45,10 @@ REFUSED = {
     "a file": ("def f():\n    return open('weights.csv')\n", ":2", "open()"),
     "an alias of a file": ("read = open\n", ":1", "open()"),
     "text that is run": ("exec('x = 1')\n", ":1", "exec()"),
+    "the built-in functions": ("import builtins\n", ":1", "an import of builtins"),
+    "a byte order mark": ("\ufeffx = 1\n", ":1", "utf-8-sig"),
+    "another encoding": ("# -*- coding: latin-1 -*-\n", ":1", "iso-8859-1"),
+    "an unknown encoding": ("# -*- coding: martian -*-\n", ":1", "unknown encoding"),
     "no Python": ("def build(:\n", ":1", "not valid Python"),
 }
 
@@ -65,6 +69,11 @@ def test_a_module_that_an_import_reads_is_checked_as_well(tmp_path: Path) -> Non
     with pytest.raises(SpecError, match="cannot be reproduced") as caught:
         read_function(folder, "shops:f", "m.yaml:3")
     assert caught.value.where.endswith("rates.py:1")
+
+
+def test_a_variable_may_have_the_name_of_a_built_in_function(tmp_path: Path) -> None:
+    text = "def span(rows):\n    open = rows.open\n    return rows.high / open\n"
+    assert read_function(write(tmp_path, prices=text), "prices:span", "") == {"prices.py": text}
 
 
 def test_names_that_do_not_exist_are_reported_at_the_declaration(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_only_an_own_estimator_that_differs_is_refused(
     def declared(text: str) -> ModelSpec:
         return regression(estimator={"function": "shops:build", "files": {"shops.py": text}})
 
-    check_repeatable(declared(FOREST), rows)
-    check_repeatable(regression(), rows.head(0))
+    assert check_repeatable(declared(FOREST), rows) is not None
+    assert check_repeatable(regression(), rows.head(0)) is None
     with pytest.raises(SpecError, match="differ in 100% of their predictions"):
         check_repeatable(declared(GLOBAL), rows)
