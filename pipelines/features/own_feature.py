@@ -29,7 +29,7 @@ _DOES_NOT_FOLLOW_FROM_A_ROW = (
 )
 
 
-@ibis.udf.scalar.builtin(name="try")  # type: ignore[untyped-decorator]
+@ibis.udf.scalar.builtin(name="try")
 def _or_missing(value: float) -> float:  # type: ignore[empty-body]
     """DuckDB's TRY: missing where the value cannot be computed, such as the logarithm of 0."""
 

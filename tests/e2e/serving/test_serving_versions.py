@@ -86,9 +86,15 @@ def test_a_feature_that_needs_an_absent_package_is_found_before_the_switch(
     path = Path(champion.folder) / EVIDENCE / "spec.json"
     saved = json.loads(path.read_text())
     text = "import shopping_lib\n\ndef level(table):\n    return table.medicine.length()\n"
-    feature = {"kind": "expression", "name": "level", "function": "prices:level"}
-    feature |= {"files": {"prices.py": text}, "columns": {"medicine": "medicine"}}
-    saved["features"].append(feature)
+    saved["features"].append(
+        {
+            "kind": "expression",
+            "name": "level",
+            "function": "prices:level",
+            "files": {"prices.py": text},
+            "columns": {"medicine": "medicine"},
+        }
+    )
     path.write_text(json.dumps(saved))
     other = champion.model_copy(update={"content": content_digest(Path(champion.folder))})
     with pytest.raises(SpecError, match="shopping_lib is not installed"):
