@@ -360,7 +360,7 @@ def test_shadow_stops_what_is_broken(pharmacy: Pharmacy, traffic: Traffic, name:
     report = run_canary(pharmacy, sales_factor(1.0), traffic)
     assert report.action == "ended"
     assert verdicts(report)[name] == "fail"
-    assert f"- `{name}`: " in page(pharmacy, "failed in shadow")
+    assert f", `{name}`: " in page(pharmacy, "failed in shadow")
 
 
 @pytest.mark.slow
