@@ -6,6 +6,7 @@ import importlib
 import multiprocessing
 import pickle
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,8 @@ def test_two_versions_of_one_module_are_loaded_at_once() -> None:
 
 def test_a_worker_process_finds_it() -> None:
     function = load_function(own(3), "")
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        assert pool.apply(function) == 3
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(function).result() == 3
 
 
 def test_every_byte_counts() -> None:
