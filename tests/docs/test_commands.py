@@ -16,12 +16,15 @@ from tests.architecture.test_docs import PAGES, ROOT
 GENERATED = ROOT / "docs" / "options.md"
 WRITTEN = [page for page in PAGES if page != GENERATED]
 GAUNTLET = typer.main.get_command(app)
-BLOCK = re.compile(r"^```(?:console|sh|bash)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SHELL = ("", "console", "sh", "bash")
 
 
 def commands_in_blocks(text: str) -> Iterator[list[str]]:
     """Words of each `gauntlet` command in the console blocks of a page."""
-    for block in BLOCK.findall(text):
+    for language, block in BLOCK.findall(text):
+        if language not in SHELL:
+            continue
         for line in re.sub(r" *\\\n", " ", block).splitlines():
             if found := re.match(r"(?:\$ )?(?:\.venv/bin/)?gauntlet (.*)", line):
                 yield shlex.split(found[1], comments=True)
@@ -68,6 +71,13 @@ def test_commands_in_sentences_and_their_options_exist(page: Path) -> None:
         assert options is not None, f"{page.name}: there is no command `gauntlet {written}`"
         unknown = {word for word in words if re.match(r"--[a-z]", word)} - options
         assert not unknown, f"{page.name}: `gauntlet {written}` has no option {sorted(unknown)}"
+
+
+def test_commands_are_found_after_blocks_of_other_languages() -> None:
+    page = "```yaml\na: 1\n```\n\n```console\n$ gauntlet check orders \\\n  --json  # all\n```\n"
+    assert list(commands_in_blocks(page)) == [["check", "orders", "--json"]]
+    tutorial = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    assert ["import", "orders", "sales", "week29.csv"] in list(commands_in_blocks(tutorial))
 
 
 def test_a_wrong_option_fails() -> None:
