@@ -95,3 +95,16 @@ def test_the_page_of_options_is_current(tmp_path: Path) -> None:
     assert GENERATED.read_text(encoding="utf-8") == made.read_text(encoding="utf-8"), (
         "run `make docs` and commit docs/options.md"
     )
+
+
+def test_every_kind_of_json_answer_is_documented() -> None:
+    sources = (ROOT / "pipelines" / "cli").rglob("*.py")
+    made = {
+        kind
+        for source in sources
+        for kind in re.findall(r'\banswer\("([a-z_]+)"', source.read_text(encoding="utf-8"))
+    }
+    rows = re.findall(r"^\| (`[^|]*) \|", (ROOT / "docs" / "commands.md").read_text("utf-8"), re.M)
+    named = {kind for row in rows for kind in re.findall(r"`([a-z_]+)`", row)}
+    assert len(made) > 25
+    assert not made - named, f"docs/commands.md does not describe the kinds {sorted(made - named)}"
