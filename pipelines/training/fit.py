@@ -94,7 +94,8 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
     except InvalidParameterError as cause:
         raise SpecError(
             "an estimator rejects a parameter",
-            where=f"{spec.name}: estimator.parameters",
+            where=f"{spec.name}: estimator.parameters"
+            + (" or estimator.search.parameters" if spec.estimator.search else ""),
             got=str(cause),
         ) from cause
     except CODE_ERRORS as cause:  # an estimator is foreign code, with exceptions of its own

@@ -22,8 +22,3 @@ class SearchResult(Record):
     folds: int
     candidates: tuple[SearchedParameters, ...]
     chosen: int = Field(description="place of the chosen combination")
-
-    @property
-    def winner(self) -> SearchedParameters:
-        """The chosen combination."""
-        return self.candidates[self.chosen]

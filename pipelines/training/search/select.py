@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from pipelines.core.arrays import Floats
-from pipelines.core.errors import SpecError
+from pipelines.core.errors import DataError, SpecError
 from pipelines.spec.estimator import Search
 from pipelines.training.columns import feature_matrix
 from pipelines.training.metrics import primary_metric
@@ -49,7 +49,7 @@ def choose_parameters(
     Raises:
         SpecError: the estimator has no such parameter.
         ValueError: the declaration has no search.
-        DataError: a fold has too few rows.
+        DataError: a fold has too few rows, or trains on no label of a class.
         Undefined: the metric does not exist for the rows of a fold.
     """
     search = spec.estimator.search
@@ -63,10 +63,13 @@ def choose_parameters(
         predictions = predict(fitted, spec, inputs)
         return float(metric.utilities(label, predictions, labelled.loc[inputs.index]).mean())
 
+    folds = time_folds(decision_times(rows), spec.maturity, search.folds)
+    for train, _validate in folds:
+        _check_classes(spec, search, target[train])
     values = {STEP + name: list(values) for name, values in search.parameters.items()}
     arguments: dict[str, Any] = {
         "scoring": mean_utility,
-        "cv": time_folds(decision_times(rows), spec.maturity, search.folds),
+        "cv": folds,
         "refit": False,
         "error_score": "raise",
     }
@@ -91,6 +94,20 @@ def choose_parameters(
         ),
         chosen=int(searched.best_index_),
     )
+
+
+def _check_classes(spec: ModelSpec, search: Search, target: Floats) -> None:
+    """Without a label of a class, a model has no probability of it."""
+    found = set(np.unique(target))
+    absent = [name for place, name in enumerate(spec.classes) if place not in found]
+    if absent:
+        raise DataError(
+            "a fold of the search trains on no label of a class",
+            where=f"{spec.name}: estimator.search.folds: {search.folds}",
+            got=f"{len(target)} labels, none of {absent}",
+            wanted="labels of every class before each validation part",
+            hint="declare fewer folds, or lengthen split.train",
+        )
 
 
 def _check_names(spec: ModelSpec, search: Search, pipeline: Pipeline) -> None:

@@ -1,5 +1,5 @@
 """The declaration and the frame of the tests of training."""
 
-from tests.support.training_frame import frame, regression, train
+from tests.support.training_frame import classifier, frame, regression, train
 
-__all__ = ["frame", "regression", "train"]
+__all__ = ["classifier", "frame", "regression", "train"]

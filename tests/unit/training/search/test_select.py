@@ -1,4 +1,4 @@
-"""A search sees its training rows only, in the order of time, and chooses the same each time."""
+"""A search compares within the training rows, in the order of time, and repeats its choice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.core.errors import SpecError
+from pipelines.core.errors import DataError, SpecError
 from pipelines.core.time import Window
 from pipelines.spec.model import ModelSpec
 from pipelines.training.fit import fit
@@ -29,7 +29,7 @@ def test_the_best_parameters_are_fitted(
     found = fit(spec, rows, 1)
     assert found.search is not None
     assert found.search.chosen == 1, "of equals the first"
-    assert found.search.winner.parameters == {"alpha": 1.0}
+    assert found.search.candidates[found.search.chosen].parameters == {"alpha": 1.0}
     values = [one.value for one in found.search.candidates]
     assert values[0] > values[1] == values[2]
     assert fit(spec, rows, 1).search == found.search
@@ -66,6 +66,37 @@ def test_a_parameter_that_does_not_exist_is_named(
     spec = regression(**searched(parameters={"alhpa": [1.0]}))
     with pytest.raises(SpecError, match="did you mean alpha"):
         fit(spec, frame(train, per_day=5), 1)
+
+
+@pytest.mark.parametrize("classes", [["a", "b"], ["a", "b", "c"]])
+def test_each_fold_trains_on_every_class(
+    classifier: Callable[..., ModelSpec],
+    frame: Callable[..., pd.DataFrame],
+    train: Window,
+    classes: list[str],
+) -> None:
+    label = {**classifier().label.model_dump(mode="json"), "classes": classes}
+    search = {"parameters": {"max_iter": [1, 2]}, "folds": 3}
+    estimator = {"path": "sklearn.ensemble.HistGradientBoostingClassifier", "search": search}
+    spec = classifier(label=label, estimator=estimator)
+    rows = frame(train, per_day=10)
+    late = np.arange(len(rows)) >= len(rows) // 2
+    earlier = np.array(classes[:-1])[np.arange(len(rows)) % (len(classes) - 1)]
+    rows["label"] = np.where(late & (rows["kind"] == "c"), classes[-1], earlier)
+    with pytest.raises(DataError, match=rf"none of \['{classes[-1]}'\]") as caught:
+        fit(spec, rows, 1)
+    assert caught.value.where == "toy: estimator.search.folds: 3"
+    rows["label"] = np.array(classes)[np.arange(len(rows)) % len(classes)]
+    assert fit(spec, rows, 1).search
+
+
+def test_the_error_of_a_rejected_value_names_the_search(
+    regression: Callable[..., ModelSpec], frame: Callable[..., pd.DataFrame], train: Window
+) -> None:
+    spec = regression(**searched(parameters={"alpha": [1.0, -1.0]}))
+    with pytest.raises(SpecError, match="rejects a parameter") as caught:
+        fit(spec, frame(train, per_day=5), 1)
+    assert caught.value.where == "toy: estimator.parameters or estimator.search.parameters"
 
 
 MISTAKES: dict[str, dict[str, Any]] = {
