@@ -141,10 +141,8 @@ def champion() -> Pharmacy:
 
 @pytest.fixture
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The present folder, with its own declarations, suites and home, and no other setting."""
+    """The present folder, with its own declarations, suites and home."""
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("GAUNTLET_")]:
-        monkeypatch.delenv(name)
     for name in ("models", "expectations", "home"):
         monkeypatch.setenv(f"GAUNTLET_{name.upper()}", str(tmp_path / name))
     return tmp_path

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.core.records import digest_of
-from pipelines.core.time import Window
 from pipelines.data.cache import Cache
 from pipelines.data.connection import open_duckdb
 from pipelines.data.events import EventSource, NoEvents, Progress, RewrittenHistory
@@ -27,7 +26,6 @@ from pipelines.spec.streams import Stream
 
 if TYPE_CHECKING:
     import ibis
-    import pandas as pd
 
 CHUNKS_BYTES = 1 << 28  # of the files in ``chunks``: a few kilobytes for a week of a stream
 
@@ -124,36 +122,6 @@ class EventReader:
             yield self.attach(connection, snapshot, streams)
         finally:
             connection.disconnect()
-
-    def rows(
-        self, name: str, stream: Stream, window: Window, as_of: datetime
-    ) -> pd.DataFrame | None:
-        """Rows of one stream with event times in a window, ordered by event time and ``id``.
-
-        Arguments:
-            name: of the stream.
-            stream: its declaration.
-            window: of event times.
-            as_of: zoned; rows that became known later are left out.
-
-        Returns:
-            The declared columns with ``event_time`` and ``known_time``; ``None`` when the stream
-            has no events.
-
-        Raises:
-            As ``snapshot`` and ``tables``.
-        """
-        declared = {name: stream}
-        try:
-            snapshot = self.snapshot(declared, as_of)
-        except NoEvents:
-            return None
-        start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
-        with self.tables(snapshot, declared) as tables:
-            table = tables[name]
-            inside = table.filter((table.event_time >= start) & (table.event_time < end))
-            found: pd.DataFrame = inside.order_by(["event_time", *stream.id]).to_pandas()
-        return found
 
     def copies(
         self, snapshot: Snapshot, streams: Streams, fresh_since: datetime

@@ -98,8 +98,7 @@ class RowFeature:
 
     def _compile(self) -> tuple[duckdb.DuckDBPyConnection, str]:
         _table, column = _declared(self.feature, self.types)
-        query = str(ibis.to_sql(column.name("value").as_table(), dialect="duckdb"))
-        return open_duckdb().con, query
+        return open_duckdb().con, _sql(column.name("value").as_table())
 
 
 def _declared(
@@ -131,7 +130,9 @@ def _declared(
             wanted="arithmetic, conditions and functions of single values: an aggregate of past "
             "events is a window feature",
         )
-    if not column.equals(again):
+    with errors_of_code(f"{feature.function} fails", where, wanted=wanted):
+        same = isinstance(again, ir.Value) and _sql(again) == _sql(column)
+    if not same:
         raise SpecError(
             "an own feature does not follow from its row alone",
             where=where,
@@ -140,6 +141,10 @@ def _declared(
         )
     number: Any = _or_missing(column.cast("float64"))
     return table.op(), ibis.ifelse(number.isnan() | number.isinf(), None, number)
+
+
+def _sql(expression: ir.Expr) -> str:
+    return str(ibis.to_sql(expression, dialect="duckdb"))
 
 
 def _is_text(kind: ColumnType) -> bool:

@@ -99,15 +99,16 @@ def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
 
     Rows that the declaration excludes are left out.
     """
-    return without_excluded(spec, _rows_in(path, window))
+    rows = without_excluded(spec, _rows_in(path, window))
+    order = ["decision_time", *spec.points.keys, *spec.feature_names]
+    return rows.sort_values(list(dict.fromkeys(order)), kind="stable", ignore_index=True)
 
 
 def without_excluded(spec: ModelSpec, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a frame that the declaration does not exclude, ordered by time and keys."""
+    """The rows of a frame that the declaration does not exclude."""
     for stretch in spec.split.exclude:
         rows = rows[~touches(stretch, rows["decision_time"], rows["matured_at"])]
-    order = ["decision_time", *spec.points.keys, *spec.feature_names]
-    return rows.sort_values(list(dict.fromkeys(order)), kind="stable", ignore_index=True)
+    return rows
 
 
 def _rows_in(path: Path, window: Window) -> pd.DataFrame:
@@ -152,7 +153,10 @@ def window_rows(
         spec: the declaration of the frame.
         window: decision times.
     """
-    return without_excluded(spec, all_points(events, spec, snapshot, tables, window))
+    with working_folder("gauntlet-points-") as folder:
+        path = folder / FRAME
+        write_points(events, spec.frame, snapshot, tables, window.start, path)
+        return read_rows(spec, path, window)
 
 
 def touches(stretch: Exclusion, decision_time: Any, matured_at: Any) -> Any:

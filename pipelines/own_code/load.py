@@ -51,21 +51,17 @@ def load_function(own: OwnFunction, where: str) -> Callable[..., Any]:
 
     Raises:
         SpecError: its module cannot be imported, or needs what is not installed.
+        Unavailable: its files cannot be written, such as on a full disk.
     """
     name = (own.function or "").partition(":")[2]
     module_name = f"{package_name(own.files)}.{own.own_module}"
     if module_name not in sys.modules:
         check_libraries(own.files)
-    with (
-        _lock,
-        errors_of_code(
-            "a module cannot be imported",
-            where,
-            wanted="a module whose import runs to its end, and all packages that it imports",
-        ),
-    ):
+    wanted = "a module whose import runs to its end, and all packages that it imports"
+    with _lock:
         put_package(own.files)
-        module = importlib.import_module(module_name)
+        with errors_of_code("a module cannot be imported", where, wanted=wanted):
+            module = importlib.import_module(module_name)
     found = getattr(module, name, None)
     if not callable(found):
         raise SpecError(

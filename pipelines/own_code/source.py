@@ -7,11 +7,13 @@ would not be hashed, and calls that read or run something else than the hashed t
 from __future__ import annotations
 
 import ast
+import dis
 import io
 import tokenize
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
+from types import CodeType
 
 from pipelines.core.errors import SpecError
 
@@ -20,6 +22,7 @@ PRODUCT = "pipelines"
 # They import, or run, what no reader of the text can name.
 _UNFOLLOWED = {"builtins", "importlib", "pkgutil", "runpy"}
 _REFUSED_NAMES = {"__import__", "eval", "exec", "open"}
+_READS_OF_GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 
 
 def read_function(folder: Path, function: str, where: str) -> dict[str, str]:
@@ -85,7 +88,8 @@ def _read(path: Path, where: str) -> tuple[str, ast.Module]:
     if encoding != "utf-8":
         raise _refused(f"text in {encoding}", f"{path}:1", wanted="UTF-8 without a byte order mark")
     try:
-        return text, ast.parse(text)
+        tree = ast.parse(text)
+        code = compile(tree, str(path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as cause:
         line = getattr(cause, "lineno", None) or 1
         raise SpecError(
@@ -93,6 +97,8 @@ def _read(path: Path, where: str) -> tuple[str, ast.Module]:
             where=f"{path}:{line}",
             got=getattr(cause, "msg", None) or str(cause) or type(cause).__name__,
         ) from cause
+    _check_names(code, path)
+    return text, tree
 
 
 def _encoding(content: bytes, path: Path) -> str:
@@ -105,7 +111,6 @@ def _encoding(content: bytes, path: Path) -> str:
 
 def _imports_of(tree: ast.Module, path: Path) -> Iterator[tuple[str, str]]:
     """The modules beside it that a module imports, each with the place of its import."""
-    refused = _REFUSED_NAMES - _bound_names(tree)
     for node in ast.walk(tree):
         place = f"{path}:{getattr(node, 'lineno', 1)}"
         if isinstance(node, ast.Import):
@@ -123,23 +128,22 @@ def _imports_of(tree: ast.Module, path: Path) -> Iterator[tuple[str, str]]:
                 )
             names = [node.module] if node.module else [alias.name for alias in node.names]
             yield from ((name, place) for name in names)
-        elif isinstance(node, ast.Name) and node.id in refused:
+
+
+def _check_names(code: CodeType, path: Path) -> None:
+    """Refuse reads of built-in functions; an argument or variable of a function hides its name."""
+    for step in dis.get_instructions(code):
+        if step.opname in _READS_OF_GLOBALS and step.argval in _REFUSED_NAMES:
+            line = step.positions.lineno if step.positions else None
             raise _refused(
-                f"{node.id}()",
-                place,
+                f"{step.argval}()",
+                f"{path}:{line or code.co_firstlineno}",
                 wanted="code whose result follows from its text and its arguments alone",
                 hint="write the values into the module, or into parameters of the declaration",
             )
-
-
-def _bound_names(tree: ast.Module) -> set[str]:
-    """Names of variables and arguments, which hide a built-in function of the same name."""
-    variables = {
-        node.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-    return variables | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            _check_names(inner, path)
 
 
 def _check_library(name: str, folder: Path, place: str) -> None:

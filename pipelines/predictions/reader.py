@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.core.time import Window
+from pipelines.data.events import NoEvents
 from pipelines.data.reader import EventReader
 from pipelines.spec.predictions import LOG, prediction_log
 
@@ -27,4 +28,14 @@ def read_log(events: EventReader, model: str, window: Window) -> pd.DataFrame | 
     Raises:
         DataError: when the log does not match its declaration.
     """
-    return events.rows(LOG, prediction_log(model), window, window.end)
+    declared = {LOG: prediction_log(model)}
+    try:
+        snapshot = events.snapshot(declared, window.end)
+    except NoEvents:
+        return None
+    start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
+    with events.tables(snapshot, declared) as tables:
+        log = tables[LOG]
+        wanted = log.filter((log.event_time >= start) & (log.event_time < end))
+        rows: pd.DataFrame = wanted.order_by(["event_time", "request_id", "version"]).to_pandas()
+    return rows

@@ -51,7 +51,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(as_json: Json = False) -> None:
-    """Simulate pharmacies: six retrainings, then two challengers on live traffic.
+    """Simulate pharmacies: six weekly retrainings, then two challengers on live traffic.
 
     The story ends on the newest Monday, and the events go on until today. Uses files and SQLite in
     the home folder, and runs the service in this process. A second run finds the results of the

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.core.files import write_bytes
 from pipelines.core.time import MICROSECOND, Clock, Window
 from pipelines.core.weeks import WEEK
+from pipelines.data.events import NoEvents
 from pipelines.data.reader import EventReader
 from pipelines.flows.serving.batch_score import newest_scores
 from pipelines.flows.versions import VersionReader
@@ -95,8 +96,7 @@ def make_board(spec: ModelSpec, collaborators: BoardCollaborators) -> Board:
     columns = list(dict.fromkeys([*keys, *([stock] if stock else [])]))
     now = points.loc[points["decision_time"] == at.replace(tzinfo=None), columns]
     newest = _scored(scores, keys).merge(began, on=keys).merge(now, how="left", on=keys)
-    # Scores are known a minute after they were written, so there may be none yet.
-    earlier = events.rows(SCORES, score_stream(spec), window, collaborators.clock.now())
+    earlier = _earlier_scores(spec, events, window, collaborators.clock.now())
     past = _with_labels(spec, points, earlier, at, collaborators.versions)
     versions = Counter(row["version"] for row in scores)
     return Board(
@@ -131,11 +131,10 @@ def _with_labels(
     labelled = without_excluded(known, points[points["label"].notna()])
     if earlier is None:
         return labelled.head(0).assign(prediction=0.0)
-    of_label = _with_this_label(spec, earlier["version"].unique().tolist(), versions)
-    keys = [*spec.points.keys, "decision_time"]
-    scored = earlier.rename(columns={"event_time": "decision_time"})
-    scored = scored.loc[scored["version"].isin(of_label), [*keys, "prediction"]]
-    return labelled.merge(scored, on=keys)
+    same = earlier["version"].isin(
+        _with_this_label(spec, earlier["version"].unique().tolist(), versions)
+    )
+    return labelled.merge(earlier[same], on=[*spec.points.keys, "decision_time"])
 
 
 def _with_this_label(spec: ModelSpec, numbers: Iterable[str], versions: VersionReader) -> set[str]:
@@ -164,3 +163,25 @@ def _first_events(table: ibis.Table, keys: Sequence[str]) -> pd.DataFrame:
     first = table.group_by(keys).aggregate(first_event=table["event_time"].min())
     rows: pd.DataFrame = first.to_pandas()
     return rows
+
+
+def _earlier_scores(
+    spec: ModelSpec, events: EventReader, window: Window, now: datetime
+) -> pd.DataFrame | None:
+    """Keys, ``decision_time``, ``prediction`` and ``version`` of the scores in a window.
+
+    Returns:
+        ``None`` if no scores are known yet: they are a minute after they were written.
+    """
+    declared = {SCORES: score_stream(spec)}
+    wanted = [*spec.points.keys, "event_time", "prediction", "version"]
+    try:
+        snapshot = events.snapshot(declared, now, keep=False)
+    except NoEvents:
+        return None
+    start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
+    with events.tables(snapshot, declared) as tables:
+        table = tables[SCORES]
+        inside = table.filter((table.event_time >= start) & (table.event_time < end))
+        rows: pd.DataFrame = inside.select(wanted).to_pandas()
+    return rows.rename(columns={"event_time": "decision_time"})

@@ -55,6 +55,13 @@ def misspelt(table):
 
 def of_another(table):
     return ibis.table({"now": "float64"}, name="other").now
+
+def positive(table):
+    return ibis.ifelse(table.now > 0, table.now, float("nan"))
+
+def once(table, calls=[]):
+    calls.append(table.now)
+    return table.now if len(calls) == 1 else None
 """
 COLUMNS = {"now": "size", "usual": "price", "kind": "kind"}
 TYPES = {"now": ColumnType.FLOAT, "usual": ColumnType.FLOAT, "kind": ColumnType.STRING}
@@ -100,11 +107,16 @@ def test_a_value_that_cannot_be_computed_is_missing() -> None:
     assert column("undefined", rows).to_pyarrow()["level"].to_pylist() == wanted
 
 
+def test_a_feature_may_contain_not_a_number() -> None:
+    assert RowFeature(declared("positive"), TYPES).values(ROWS) == [3.0, 3.0, None, 1.0, 0.5]
+
+
 WRONG = {
     "centred": "Mean",
     "before": "Lag",
     "drawn": "RandomScalar",
     "drawn_by_python": "two calls that return other expressions",
+    "once": "two calls that return other expressions",
     "leaving": "models/code/prices.py:24",
     "dated": "TimestampNow",
     "of_another": "another table",

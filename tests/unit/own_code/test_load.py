@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import pickle
+import resource
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pipelines.core.errors import IntegrityError, SpecError
+from pipelines.core.errors import IntegrityError, SpecError, Unavailable
 from pipelines.own_code.declared import OwnFunction
 from pipelines.own_code.load import (
     load_function,
@@ -72,6 +73,19 @@ def test_a_module_that_cannot_be_imported_is_named(text: str, where: str, words:
         load_function(declared, "m.yaml:3")
     assert caught.value.where == where
     assert words in str(caught.value)
+
+
+def test_a_full_disk_is_no_fault_of_a_module() -> None:
+    text = "def rate(): ...\n" + "#" * (1 << 17)
+    declared = OwnFunction(function="rates:rate", files={"rates.py": text})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, hard))  # EFBIG in place of ENOSPC
+    try:
+        with pytest.raises(Unavailable, match="no room"):
+            load_function(declared, "m.yaml:3")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert callable(load_function(declared, "m.yaml:3"))
 
 
 def test_an_error_of_a_call_has_its_line() -> None:

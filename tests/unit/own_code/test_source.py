@@ -33,6 +33,8 @@ def test_a_class_and_an_imported_function_can_be_named(tmp_path: Path) -> None:
     assert read_function(folder, "shops:Model", "") == read_function(folder, "shops:build", "")
 
 
+SPREAD = "def spread(open, close):\n    return open - close\n"
+BAR = "class Bar:\n    open: float = 0\n"
 REFUSED = {
     "a sibling without a dot": ("x = 1\nimport rates\n", ":2", "from .rates import"),
     "a sibling's name": ("from rates import RATE\n", ":1", "from .rates import"),
@@ -44,6 +46,12 @@ REFUSED = {
     "imports by name": ("import importlib.util\n", ":1", "importlib"),
     "a file": ("def f():\n    return open('weights.csv')\n", ":2", "open()"),
     "an alias of a file": ("read = open\n", ":1", "open()"),
+    "a file beside an argument": (SPREAD + "def f():\n    return open('x')\n", ":4", "open()"),
+    "a file beside a name in a loop": ("[0 for open in ()]\nx = open('x')\n", ":2", "open()"),
+    "a file as the default of an argument": ("def f(open=open('x')): ...\n", ":1", "open()"),
+    "a file in a method": (BAR + "    def f(self):\n        open('x')\n", ":4", "open()"),
+    "a file behind a name that is absent": ("if 0:\n    open = 1\nopen\n", ":3", "open()"),
+    "a return from a module": ("x = 1\nreturn x\n", ":2", "not valid Python"),
     "text that is run": ("exec('x = 1')\n", ":1", "exec()"),
     "the built-in functions": ("import builtins\n", ":1", "an import of builtins"),
     "a byte order mark": ("\ufeffx = 1\n", ":1", "utf-8-sig"),
@@ -73,6 +81,8 @@ def test_a_module_that_an_import_reads_is_checked_as_well(tmp_path: Path) -> Non
 
 def test_a_variable_may_have_the_name_of_a_built_in_function(tmp_path: Path) -> None:
     text = "def span(rows):\n    open = rows.open\n    return rows.high / open\n"
+    text += "def most(bars):\n    return max(bar - open for open, bar in bars)\n"
+    text += SPREAD + "def of(open):\n    return lambda: -open\n" + BAR
     assert read_function(write(tmp_path, prices=text), "prices:span", "") == {"prices.py": text}
 
 

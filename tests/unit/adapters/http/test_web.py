@@ -172,8 +172,6 @@ def test_a_request_without_a_token_is_not_answered(tmp_path: Path, header: str |
         for send in (
             lambda: client.post(PATH, json=GOOD, headers=headers),
             lambda: client.get("/v1/models/demand", headers=headers),
-            lambda: client.get("/board/demand", headers=headers),
-            lambda: client.get("/v1/models/demand/board", headers=headers),
         ):
             answer = send()
             assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
