@@ -16,7 +16,7 @@ from pipelines.reporting.rollout_page import rollout_histories, rollout_page
 from pipelines.reporting.status.model_status import Overview, PendingTask
 from pipelines.reporting.status.status_page import status_page
 from tests.support.monitor_reports import alarm, measured_report
-from tests.support.reviewed_candidate import reviewed
+from tests.support.release.reviewed_candidate import reviewed
 from tests.unit.core.test_markup import MARKDOWN, Tags, structure
 from tests.unit.reporting.retraining.test_version_page import decided
 from tests.unit.reporting.status.test_status_page import LINKS

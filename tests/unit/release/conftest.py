@@ -1,5 +1,6 @@
-"""A judged candidate on made-up rows."""
+"""A judged candidate on made-up rows, and a ledger in memory."""
 
-from tests.support.reviewed_candidate import reviewed
+from tests.support.release.reviewed_candidate import reviewed
+from tests.support.release.rollout_book import book
 
-__all__ = ["reviewed"]
+__all__ = ["book", "reviewed"]

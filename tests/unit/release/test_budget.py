@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.gates.budget.findings import EXHAUSTED, LEVEL, SPENT
 from pipelines.release.budget import (
@@ -13,10 +14,13 @@ from pipelines.release.budget import (
     budget_accounts,
     budget_findings,
     budget_year,
+    charged_level,
 )
 from pipelines.release.ledger import Entry, NewEntry
-from pipelines.release.policy import Facts
+from pipelines.release.policy import Facts, Outcome
+from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.spec.training import BudgetGate
+from tests.support.release.rollout_book import NOW, Book, finding
 
 WEEK = timedelta(days=7)
 SUMMER = datetime(2026, 7, 6, 6, tzinfo=UTC)
@@ -237,3 +241,24 @@ def test_a_refusal_that_a_person_answers_for_is_spent_all_the_same() -> None:
     year = budget_account(chain.entries, FOUR, 2026)
     assert year.spent == pytest.approx(0.0625), "the ledger says that more was tried than declared"
     assert year.left == 0
+
+
+def test_a_refresh_that_an_earlier_release_charged_keeps_its_charge_and_its_level(
+    book: Book,
+) -> None:
+    book.judged("2", Outcome.START_ROLLOUT, "refresh")
+    book.moved(Stage.SHADOW)
+    level = finding("budget.level").model_copy(update={"value": 0.0042})
+    begun = Transition(challenger="2", stage=Stage.CANARY, salt="spring")
+    entry = book.add(
+        "rollout", "run-2.canary.0", transition=begun, findings=(finding("budget.spent"), level)
+    )
+    assert [one.run for one in budget_account(book.entries, BudgetGate(), NOW.year).tries] == [
+        entry.run
+    ]
+    assert charged_level(book.entries, entry.run) == 0.0042
+
+
+def test_a_canary_without_an_account_of_the_budget_is_refused(book: Book) -> None:
+    with pytest.raises(IntegrityError, match="was not charged"):
+        charged_level(book.entries, "first")

@@ -1,5 +1,5 @@
 """A judged candidate on made-up rows."""
 
-from tests.support.reviewed_candidate import reviewed
+from tests.support.release.reviewed_candidate import reviewed
 
 __all__ = ["reviewed"]

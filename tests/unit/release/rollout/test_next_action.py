@@ -3,47 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from pipelines.core.errors import IntegrityError
-from pipelines.core.findings import Finding, Gate, Verdict
-from pipelines.gates.canary.pooled_refreshes import measured_gain, outcome_key
+from pipelines.core.findings import Gate, Verdict
 from pipelines.gates.canary.refresh import judge_refresh_canary
-from pipelines.gates.canary.refresh_gain import RefreshGain
-from pipelines.gates.canary.verdict import judge_canary
 from pipelines.gates.shadow.findings import ShadowEvidence
 from pipelines.release.budget import budget_account, charged_level
-from pipelines.release.ledger import Entry, NewEntry
-from pipelines.release.policies import Lane, policy_of
-from pipelines.release.policy import Decision, Facts, Outcome, decide
-from pipelines.release.rollout.actions import NextAction, Promotion
+from pipelines.release.ledger import Entry
+from pipelines.release.policies import policy_of
+from pipelines.release.policy import Outcome, decide
+from pipelines.release.rollout.actions import Promotion
 from pipelines.release.rollout.evidence import (
     CanaryCheck,
-    Evidence,
     HoldbackStart,
     NothingWaiting,
     ReviewTag,
     ShadowCheck,
     ShadowStart,
 )
-from pipelines.release.rollout.lanes import pooled_refreshes, rollout_of
-from pipelines.release.rollout.next_action import next_action
+from pipelines.release.rollout.lanes import rollout_of
 from pipelines.release.rollout.recording import StageChange
-from pipelines.release.rollout.state import ReleaseState
-from pipelines.release.rollout.transition import Stage, Transition
+from pipelines.release.rollout.transition import Stage
 from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
 from pipelines.spec.training import BudgetGate
 from tests.support.canary_factory import SimulatedCanary, evidence
 from tests.support.canary_factory import rollout as canary_rollout
-from tests.support.training_frame import declared_regression
+from tests.support.release.rollout_book import EVIDENCE_HASH, NOW, Book, finding
 
-NOW = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
 OUTCOME = LiveOutcome(name="absolute_error", minimum_effect=0.5)
 ROLLOUT = Rollout(canary=Canary(outcome=OUTCOME, stages=(0.05, 0.1)))
-EVIDENCE_HASH = "ab" * 32
 NOTHING_LOGGED = ShadowEvidence(
     requests=0,
     answered=0,
@@ -54,81 +45,8 @@ NOTHING_LOGGED = ShadowEvidence(
 )
 
 
-class Book:
-    """A ledger in memory."""
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.add("first_version", "first", after="1")
-
-    def add(self, kind: str, run: str, after: str | None = None, **more: object) -> Entry:
-        head = self.entries[-1] if self.entries else None
-        champion = head.champion_after if head else None
-        body = {
-            "model": "demand",
-            "kind": kind,
-            "run": run,
-            "as_of": NOW,
-            "champion_before": champion,
-            "champion_after": after or champion,
-            "reasons": ("a test",),
-        }
-        draft = NewEntry.model_validate(body).model_copy(update=more)
-        entry = Entry.append_to(draft, head, NOW)
-        self.entries.append(entry)
-        return entry
-
-    def judged(self, version: str, outcome: Outcome, lane: Lane = "change") -> Entry:
-        """A decision about a version."""
-        run = f"run-{version}"
-        champion = self.entries[-1].champion_after
-        return self.add(
-            "decision",
-            run,
-            facts=Facts(
-                run=run,
-                candidate=version,
-                champion=champion,
-                champion_at_decision=champion,
-                rollout="pending",
-                lane=lane,
-            ),
-            decision=Decision(
-                outcome=outcome,
-                case="offline",
-                reasons=("a test",),
-                gates=(),
-                evidence=EVIDENCE_HASH,
-                policy="3",
-            ),
-            findings=(finding("recent_window.primary"),),
-        )
-
-    def moved(self, stage: Stage, version: str = "2", after: str | None = None) -> Entry:
-        """A transition of a version's rollout."""
-        transition = Transition(challenger=version, stage=stage, salt="spring")
-        kind = "promotion" if after else "rollout"
-        return self.add(kind, f"{stage}-{version}", after, transition=transition)
-
-    def next(
-        self, evidence: Evidence | None, as_of: datetime = NOW, now: datetime | None = None
-    ) -> NextAction:
-        state = ReleaseState.from_entries("demand", self.entries)
-        return next_action(state, evidence, as_of, now or as_of)
-
-
-def finding(name: str, verdict: Verdict = Verdict.PASS) -> Finding:
-    gate = Gate(name.split(".", maxsplit=1)[0])
-    return Finding(gate=gate, name=name, verdict=verdict, reason="a test")
-
-
 def shadow(verdict: Verdict, budget: BudgetGate | None = None) -> ShadowCheck:
     return ShadowCheck(ROLLOUT, NOTHING_LOGGED, (finding("shadow.errors", verdict),), budget)
-
-
-@pytest.fixture
-def book() -> Book:
-    return Book()
 
 
 @pytest.fixture
@@ -225,116 +143,6 @@ def test_a_refresh_whose_predictions_act_begins_its_canary_for_free_in_a_year_wi
     book.add("rollout", change.run, transition=change.transition, findings=change.findings)
     assert len(budget_account(book.entries, budget, NOW.year).tries) == 1, "the audit alone"
     assert charged_level(book.entries, change.run) is None
-
-
-def test_what_a_refresh_gained_is_kept_for_the_canaries_of_later_ones(book: Book) -> None:
-    """The ledger alone says whether they are pooled, and whether the next one is short."""
-    declared = canary_rollout()
-    spec = declared_regression()
-    live = evidence(SimulatedCanary(effect=0.3, per_day=200), 14.0)
-    verdict = judge_canary(live, declared, 0.05, margin=0.1)
-    gain = measured_gain(live, verdict.step, declared, 2, 0.1)
-    assert gain is not None
-    for version in range(2, 10):
-        before = pooled_refreshes(book.entries, spec, declared, "refresh")
-        assert before is not None
-        assert (len(before.gains), before.proved) == (version - 2, version == 9)
-        book.judged(str(version), Outcome.START_ROLLOUT, "refresh")
-        book.moved(Stage.SHADOW, str(version))
-        book.moved(Stage.CANARY, str(version))
-        check = CanaryCheck(declared, live, verdict, (), BudgetGate(), before, gain)
-        action = book.next(check, as_of=NOW + 14 * DAY)
-        assert isinstance(action.effect, Promotion)
-        inputs = action.effect.inputs
-        assert inputs.findings[-1].name == "canary.refreshes_pay"
-        assert inputs.findings[-1].rows == version - 1, "with this canary"
-        book.add(
-            "promotion",
-            inputs.facts.run,
-            after=str(version),
-            transition=inputs.transition,
-            recipe=spec.recipe,
-        )
-    assert pooled_refreshes(book.entries, spec, declared, "change") is None
-
-
-SPEC = declared_regression()
-DECLARED = canary_rollout()
-
-
-def gained(version: str, outcome: str = outcome_key(DECLARED)) -> Transition:
-    """The end of a refresh's canary that won its whole bet."""
-    gain = RefreshGain(outcome=outcome, weeks=2, gain=1.0, margin=0.1)
-    return Transition(challenger=version, stage=Stage.PROMOTED, salt="spring", gain=gain)
-
-
-def results(book: Book, rollout: Rollout = DECLARED) -> list[float]:
-    """The results of the bets so far, oldest first."""
-    found = pooled_refreshes(book.entries, SPEC, rollout, "refresh")
-    assert found is not None
-    return [one.result for one in found.gains]
-
-
-@pytest.mark.parametrize(
-    ("restored", "lost"),
-    [
-        (["2"], ["3"]),
-        (["1"], ["2", "3"]),
-        (["2", "1"], ["2", "3"]),
-        (["1", "2"], ["2", "3"]),
-        (["2", "3"], ["3"]),
-    ],
-)
-def test_a_rollback_loses_the_refreshes_since_the_restored_champion(
-    book: Book, restored: list[str], lost: list[str]
-) -> None:
-    """A rollback to a later champion, which repairs one made by mistake, loses none."""
-    for version in ("2", "3"):
-        book.add(
-            "promotion", version, after=version, transition=gained(version), recipe=SPEC.recipe
-        )
-    for count, version in enumerate(restored):
-        book.add("stop" if count else "rollback", f"back-{count}", after=version)
-    assert results(book) == [-1.0 if version in lost else 1.0 for version in ("2", "3")]
-
-
-def test_a_rollback_that_repairs_another_loses_no_refresh(book: Book) -> None:
-    book.add("promotion", "changed", after="2")
-    book.add("promotion", "3", after="3", transition=gained("3"), recipe=SPEC.recipe)
-    book.add("promotion", "4", after="4")
-    book.add("rollback", "back", after="3")
-    book.add("rollback", "repaired", after="4")
-    assert results(book) == [1.0]
-
-
-def test_gains_of_another_recipe_or_outcome_are_not_pooled(book: Book) -> None:
-    book.add("promotion", "2", after="2", transition=gained("2"), recipe="another")
-    book.add("promotion", "3", after="3", transition=gained("3", "another"), recipe=SPEC.recipe)
-    assert results(book) == []
-    book.add("promotion", "4", after="4", transition=gained("4"), recipe=SPEC.recipe)
-    assert results(book) == [1.0]
-    assert results(book, canary_rollout(effect=1.0)) == [1.0], "the minimum effect may change"
-
-
-def test_a_refresh_that_an_earlier_release_charged_keeps_its_charge_and_its_level(
-    book: Book,
-) -> None:
-    book.judged("2", Outcome.START_ROLLOUT, "refresh")
-    book.moved(Stage.SHADOW)
-    level = finding("budget.level").model_copy(update={"value": 0.0042})
-    begun = Transition(challenger="2", stage=Stage.CANARY, salt="spring")
-    entry = book.add(
-        "rollout", "run-2.canary.0", transition=begun, findings=(finding("budget.spent"), level)
-    )
-    assert [one.run for one in budget_account(book.entries, BudgetGate(), NOW.year).tries] == [
-        entry.run
-    ]
-    assert charged_level(book.entries, entry.run) == 0.0042
-
-
-def test_a_canary_without_an_account_of_the_budget_is_refused(book: Book) -> None:
-    with pytest.raises(IntegrityError, match="was not charged"):
-        charged_level(book.entries, "first")
 
 
 def test_a_week_without_harm_promotes_a_refresh_under_its_own_requirements(book: Book) -> None:
