@@ -20,7 +20,7 @@ from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policy import Facts, Outcome
 from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.spec.training import BudgetGate
-from tests.support.release.rollout_book import NOW, Book, finding
+from tests.support.release.rollout_book import NOW, Book
 
 WEEK = timedelta(days=7)
 SUMMER = datetime(2026, 7, 6, 6, tzinfo=UTC)
@@ -248,10 +248,13 @@ def test_a_refresh_that_an_earlier_release_charged_keeps_its_charge_and_its_leve
 ) -> None:
     book.judged("2", Outcome.START_ROLLOUT, "refresh")
     book.moved(Stage.SHADOW)
-    level = finding("budget.level").model_copy(update={"value": 0.0042})
+    level = found("budget.level", "pass").model_copy(update={"value": 0.0042})
     begun = Transition(challenger="2", stage=Stage.CANARY, salt="spring")
     entry = book.add(
-        "rollout", "run-2.canary.0", transition=begun, findings=(finding("budget.spent"), level)
+        "rollout",
+        "run-2.canary.0",
+        transition=begun,
+        findings=(found("budget.spent", "pass"), level),
     )
     assert [one.run for one in budget_account(book.entries, BudgetGate(), NOW.year).tries] == [
         entry.run

@@ -27,6 +27,8 @@ ACTS = Rollout.model_validate(
 WATCHED = ACTS.model_copy(
     update={"shadow": ACTS.shadow.model_copy(update={"predictions_affect_outcomes": False})}
 )
+SPEC = declared_regression()
+DECLARED = canary_rollout()
 
 
 @pytest.mark.parametrize("declared", [ACTS, WATCHED])
@@ -62,21 +64,19 @@ def test_a_refresh_whose_predictions_act_keeps_its_first_and_last_look():
 
 def test_what_a_refresh_gained_is_kept_for_the_canaries_of_later_ones(book: Book) -> None:
     """The ledger alone says whether they are pooled, and whether the next one is short."""
-    declared = canary_rollout()
-    spec = declared_regression()
     live = evidence(SimulatedCanary(effect=0.3, per_day=200), 14.0)
-    verdict = judge_canary(live, declared, 0.05, margin=0.1)
-    gain = measured_gain(live, verdict.step, declared, 2, 0.1)
+    verdict = judge_canary(live, DECLARED, 0.05, margin=0.1)
+    gain = measured_gain(live, verdict.step, DECLARED, 2, 0.1)
     assert gain is not None
     for version in range(2, 10):
-        before = pooled_refreshes(book.entries, spec, declared, "refresh")
+        before = pooled_refreshes(book.entries, SPEC, DECLARED, "refresh")
         assert before is not None
         assert (len(before.gains), before.proved) == (version - 2, version == 9)
         book.judged(str(version), Outcome.START_ROLLOUT, "refresh")
         book.moved(Stage.SHADOW, str(version))
         book.moved(Stage.CANARY, str(version))
-        check = CanaryCheck(declared, live, verdict, (), BudgetGate(), before, gain)
-        action = book.next(check, as_of=NOW + 14 * timedelta(days=1))
+        check = CanaryCheck(DECLARED, live, verdict, (), BudgetGate(), before, gain)
+        action = book.next(check, as_of=NOW + timedelta(days=14))
         assert isinstance(action.effect, Promotion)
         inputs = action.effect.inputs
         assert inputs.findings[-1].name == "canary.refreshes_pay"
@@ -86,13 +86,9 @@ def test_what_a_refresh_gained_is_kept_for_the_canaries_of_later_ones(book: Book
             inputs.facts.run,
             after=str(version),
             transition=inputs.transition,
-            recipe=spec.recipe,
+            recipe=SPEC.recipe,
         )
-    assert pooled_refreshes(book.entries, spec, declared, "change") is None
-
-
-SPEC = declared_regression()
-DECLARED = canary_rollout()
+    assert pooled_refreshes(book.entries, SPEC, DECLARED, "change") is None
 
 
 def gained(version: str, outcome: str = outcome_key(DECLARED)) -> Transition:
