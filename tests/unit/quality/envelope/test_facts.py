@@ -106,6 +106,7 @@ def test_another_declaration_measures_its_own_chunks(
 numbers = st.sampled_from([0.5, 1.0, 1e9, float("nan"), float("inf"), None])
 
 
+@pytest.mark.parametrize("limit", [2, 3, 1000])
 @settings(
     max_examples=1,
     derandomize=True,
@@ -116,16 +117,15 @@ numbers = st.sampled_from([0.5, 1.0, 1e9, float("nan"), float("inf"), None])
     prices=st.lists(numbers, min_size=80, max_size=80),
     shops=st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=80, max_size=80),
     sales=st.lists(st.integers(0, 200), min_size=80, max_size=80),
-    limit=st.sampled_from([2, 3, 1000]),
 )
 def test_odd_values_give_the_same_envelope(
     tmp_path_factory: pytest.TempPathFactory,
     sales_model: Callable[..., ModelSpec],
     sales_rows: Rows,
+    limit: int,
     prices: list[float | None],
     shops: list[str | None],
     sales: list[int],
-    limit: int,
 ) -> None:
     """Missing and infinite values, repeated events, and columns with many texts."""
     assume(len(set(shops)) > 1)
