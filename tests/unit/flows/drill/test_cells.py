@@ -30,14 +30,12 @@ Opened = Callable[..., DrillContext]
 
 
 @pytest.fixture
-def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
-    """A drill of the shops, whose contract finds nothing."""
-    monkeypatch.setattr(cells, "contract_of", lambda *_: ())
+def opened(tmp_path: Path) -> Opened:
+    """A drill of the shops in which no check takes part."""
 
     def open_drill(sold: pa.Table, **declared: Any) -> DrillContext:
         stream = declaration()["streams"]["sales"] | declared
         spec = ModelSpec.model_validate(declaration() | {"streams": {"sales": stream}})
-        nothing: Any = None
         store = LocalStore(tmp_path / "store")
         write_events(store, "sales", sold, "sold_at")
         live = EventReader(lambda _: {"sales": FileEvents(store)}, tmp_path / "cache")
@@ -46,7 +44,10 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
         copies.link()
         plan = split_plan(spec, AS_OF)
         champion: Any = SimpleNamespace(spec=spec)
-        return DrillContext(champion, AS_OF, plan, {}, {}, copies, tmp_path, nothing)
+        parts: Any = SimpleNamespace(suite_runner=None)
+        return DrillContext(
+            champion, AS_OF, plan, {}, {}, copies, tmp_path, parts, checks=frozenset()
+        )
 
     return open_drill
 
