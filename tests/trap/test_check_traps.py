@@ -278,6 +278,7 @@ LEVEL = {
     "columns": {"sold": "sold"},
 }
 GOOD: dict[str, dict[str, Any]] = {
+    "a regression": {},
     "a search": {
         "estimator": {
             "path": "sklearn.linear_model.Ridge",
