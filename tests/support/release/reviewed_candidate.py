@@ -16,7 +16,7 @@ from pipelines.spec.load import load_model
 from pipelines.training.score import Scored, rows_digest
 from pipelines.training.split import split_plan
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")
