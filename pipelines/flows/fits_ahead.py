@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -41,19 +41,25 @@ class FitsAhead:
         history: the decision points of all weeks, with the labels as known at each; ``None``:
             nothing is made ahead.
         dates: the instants of the weeks, increasing.
+        progress: reports why no fits are made, and how many are waited for.
     """
 
     def __init__(
-        self, pool: ThreadPoolExecutor, history: History | None, dates: Sequence[datetime]
+        self,
+        pool: ThreadPoolExecutor,
+        history: History | None,
+        dates: Sequence[datetime],
+        progress: Progress,
     ) -> None:
-        self.pool, self.history, self.dates = pool, history, dates
+        self.pool, self.history, self.dates, self.progress = pool, history, dates, progress
         self._made: dict[datetime, dict[str, Future[Fitted]]] = {}
         self._running: set[Future[Fitted]] = set()
 
     def begin(self, as_of: datetime) -> None:
         """Begin the fits of the next two weeks from an instant on, unless they have begun.
 
-        Those of earlier weeks that no retraining needed are dropped.
+        Those of earlier weeks that no retraining needed are dropped. What prevents the fits of a
+        week is reported as progress.
         """
         for past in [one for one in self._made if one < as_of]:
             for left in self._made.pop(past).values():
@@ -61,8 +67,10 @@ class FitsAhead:
         for one in [one for one in self.dates if one >= as_of][:2]:
             if one not in self._made:
                 self._made[one] = {}
-                with suppress(Exception):  # the retraining of the week reports it
+                try:
                     self._begin(one)
+                except Exception as problem:
+                    _report(problem, self.progress)
 
     def _begin(self, as_of: datetime) -> None:
         """The refit, and the twins of all seeds but the first: that is an earlier week's refit.
@@ -91,11 +99,11 @@ class FitsAhead:
                 return made.result()
         return fit_rows(spec, rows, seed)
 
-    def end(self, progress: Progress) -> None:
+    def end(self) -> None:
         """Begin no fit any more, and wait for those that run: a thread cannot be stopped."""
         self.pool.shutdown(wait=False, cancel_futures=True)
         if self._running:
-            progress(f"waiting for fits to end: {len(self._running)}")
+            self.progress(f"waiting for fits to end: {len(self._running)}")
         self.pool.shutdown()
 
 
@@ -106,8 +114,8 @@ def fits_ahead(
     """Build the features of all weeks at once, and make fits until the block ends.
 
     Weeks of decision points are kept, so the retrainings find what was computed here. Nothing is
-    made ahead of a single retraining, or if the events of the last one cannot be used: the
-    retraining that needs them reports why.
+    made ahead of a single retraining, or if the events of the last one cannot be used. What cannot
+    be made ahead is reported as progress, and left to the retraining that needs it.
 
     Arguments:
         requests: the retrainings, oldest first.
@@ -123,15 +131,20 @@ def fits_ahead(
         except Unavailable:
             raise
         except Exception as problem:
-            why = problem.summary if isinstance(problem, GauntletError) else repr(problem)
-            collaborators.progress(f"no fits are made ahead: {redacted(why)}")
+            _report(problem, collaborators.progress)
     seeds = len(history.spec.seeds) if history else 1
     pool = ThreadPoolExecutor(max(1, min(seeds, _cores() - 1)), thread_name_prefix="fit")
-    ahead = FitsAhead(pool, history, [one.as_of for one in requests])
+    dates = [one.as_of for one in requests]
+    ahead = FitsAhead(pool, history, dates, collaborators.progress)
     try:
         yield ahead
     finally:
-        ahead.end(collaborators.progress)
+        ahead.end()
+
+
+def _report(problem: Exception, progress: Progress) -> None:
+    why = problem.summary if isinstance(problem, GauntletError) else repr(problem)
+    progress(f"no fits are made ahead: {redacted(why)}")
 
 
 def _cores() -> int:
@@ -160,13 +173,20 @@ def _history(requests: Sequence[Request], collaborators: RetrainCollaborators) -
 
 
 def fit_key(spec: ModelSpec, rows: pd.DataFrame, seed: int) -> str:
-    """A hash over everything that a fit depends on."""
+    """A hash over everything that a fit depends on: recipe, seed, labelled rows and their order.
+
+    Of the rows these are inputs and labels; for a search also the decision times, which its folds
+    are divided by, and the other features, one of which may be the metric's denominator.
+    """
     import pandas as pd
 
     from pipelines.training.columns import feature_matrix
 
     labelled = rows[rows["label"].notna()]
     whole = hashlib.sha256(f"{spec.recipe} {seed}".encode())
-    for part in (feature_matrix(spec, labelled), labelled["label"]):
+    parts = [feature_matrix(spec, labelled), labelled["label"]]
+    if spec.estimator.search:
+        parts.append(labelled[["decision_time", *spec.feature_names]])
+    for part in parts:
         whole.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
     return whole.hexdigest()

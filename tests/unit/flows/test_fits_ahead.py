@@ -22,6 +22,7 @@ from pipelines.flows import fits_ahead as module
 from pipelines.flows.fits_ahead import FitsAhead, fit_key, fits_ahead
 from pipelines.flows.frames import FRAME, read_rows, write_points
 from pipelines.flows.retrain.request import Request
+from pipelines.spec.estimator import Search
 from pipelines.spec.model import ModelSpec
 from pipelines.training.fit import TooFewTrainingRows
 from pipelines.training.split import split_plan
@@ -51,7 +52,7 @@ def ahead() -> Iterator[FitsAhead]:
     history = small_history()
     history.spec = SEEDS
     with ThreadPoolExecutor(1) as pool:
-        yield FitsAhead(pool, history, WEEKS)
+        yield FitsAhead(pool, history, WEEKS, [].append)
 
 
 def training_rows(ahead: FitsAhead, place: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -139,8 +140,11 @@ def test_rows_that_cannot_be_used_end_no_earlier_week(
         raise IntegrityError("a frame has another hash")
 
     monkeypatch.setattr(History, "frame", unusable)
+    reported: list[str] = []
+    ahead.progress = reported.append
     ahead.begin(WEEKS[0])
     assert not made
+    assert reported == 2 * ["no fits are made ahead: a frame has another hash"]
 
 
 def test_the_end_reports_running_fits_and_waits_for_them(
@@ -156,12 +160,31 @@ def test_the_end_reports_running_fits_and_waits_for_them(
         reported.append(text)
         blocked.set()
 
+    ahead.progress = progress
+
     reported: list[str] = []
     monkeypatch.setattr(module, "fit_rows", fit)
     ahead.begin(WEEKS[0])
     assert begun.wait(60)
-    ahead.end(progress)
+    ahead.end()
     assert reported == ["waiting for fits to end: 1"]
+
+
+def test_a_search_depends_on_times_and_features_that_are_no_input() -> None:
+    size, *others = SPEC.features
+    features = (size.model_copy(update={"input": False}), *others)
+    plain = SPEC.model_copy(update={"features": features})
+    search = Search(parameters={"fit_intercept": (True, False)})
+    estimator = plain.estimator.model_copy(update={"search": search})
+    searched = plain.model_copy(update={"estimator": estimator})
+    history = small_history()
+    rows = history.frame(history.part(split_plan(SPEC, WEEKS[0]).train), WEEKS[0])
+    for other in (
+        rows.assign(decision_time=rows["decision_time"] - timedelta(minutes=1)),
+        rows.assign(size=rows["size"] + 1),
+    ):
+        assert fit_key(searched, other, 1) != fit_key(searched, rows, 1)
+        assert fit_key(plain, other, 1) == fit_key(plain, rows, 1)
 
 
 def test_the_rows_ahead_are_those_that_a_retraining_reads(tmp_path: Path) -> None:
