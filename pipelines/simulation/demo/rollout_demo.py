@@ -72,9 +72,8 @@ class Declarations:
         path, suite = self.path(scenario), self._suite_path(scenario)
         if path.exists():
             found, generated = path, path.read_bytes().startswith(_MARK.encode())
-        else:  # a run that was killed before it wrote the declaration left its suite
-            found = suite
-            generated = not suite.exists() or suite.read_bytes() == self.suite.read_bytes()
+        else:
+            found, generated = suite, not suite.exists()
         if not generated:
             raise GauntletError(
                 "a file of your own has the name of one of the demonstration",
@@ -86,7 +85,8 @@ class Declarations:
     def declare(self, scenario: RolloutScenario, recipe: VersionRecipe) -> None:
         """Write the declaration and suite of a version before it is trained.
 
-        The declaration is written last, because it makes the model exist.
+        The declaration is written first: its first line shows to a run after a kill that both files
+        are the demonstration's own.
 
         Raises:
             GauntletError: a file of that name was not written by the demonstration.
@@ -94,8 +94,8 @@ class Declarations:
         self.check(scenario)
         declared = scenario.declaration(yaml.safe_load(self.demand.read_text("utf-8")), recipe)
         text = _HEADER + yaml.safe_dump(declared, sort_keys=False, allow_unicode=True)
-        write_bytes(self._suite_path(scenario), self.suite.read_bytes())
         write_bytes(self.path(scenario), text.encode())
+        write_bytes(self._suite_path(scenario), self.suite.read_bytes())
 
     def _suite_path(self, scenario: RolloutScenario) -> Path:
         return self.expectations / f"{scenario.model}.json"

@@ -27,10 +27,8 @@ def refusal(home: Path) -> str:
 @pytest.mark.parametrize("file", ["models/{}.yaml", "expectations/{}.json"])
 @pytest.mark.parametrize("model", MODELS[1:])
 def test_files_of_the_user(own_folder: Path, file: str, model: str) -> None:
-    (own_folder / "expectations").mkdir()
-    (own_folder / "expectations" / "demand.json").write_bytes(b"[]")
     own = own_folder / file.format(model)
-    own.parent.mkdir(exist_ok=True)
+    own.parent.mkdir()
     own.write_bytes(b"{}")
     assert own.name in refusal(own_folder / "home")
     assert own.read_bytes() == b"{}"

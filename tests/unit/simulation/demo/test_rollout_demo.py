@@ -67,14 +67,14 @@ def test_a_suite_of_the_user_is_not_overwritten(declarations: Declarations) -> N
     assert not declarations.path(BETTER_FORECAST).exists()
 
 
-def test_a_run_that_was_killed_before_the_declaration_goes_on(declarations: Declarations) -> None:
-    declarations.models.write_bytes(b"")  # no folder: only the suite can be written
+def test_a_run_that_was_killed_between_the_files_goes_on(declarations: Declarations) -> None:
+    declarations.expectations.write_bytes(b"")  # no folder: only the declaration can be written
     with pytest.raises(OSError, match="exists"):
         declarations.declare(BETTER_FORECAST, BETTER_FORECAST.champion)
-    assert (declarations.expectations / "replenishment.json").exists()
-    declarations.models.unlink()
-    declarations.declare(BETTER_FORECAST, BETTER_FORECAST.champion)
     assert declarations.path(BETTER_FORECAST).exists()
+    declarations.expectations.unlink()
+    declarations.declare(BETTER_FORECAST, BETTER_FORECAST.champion)
+    assert (declarations.expectations / "replenishment.json").exists()
 
 
 def test_a_declaration_is_replaced_as_a_whole(declarations: Declarations) -> None:
