@@ -31,6 +31,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import feature_matrix
 from pipelines.training.fit import label_numbers
 from pipelines.training.split import split_plan
+from tests.support.own_estimators import GUESS
 from tests.support.sales_home import (
     AS_OF,
     START,
@@ -119,21 +120,6 @@ def own(text: str) -> dict[str, Any]:
     return {"estimator": {"function": "shops:build", "files": {"shops.py": text}}}
 
 
-GUESS = """\
-import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
-
-class Guess(RegressorMixin, BaseEstimator):
-    def fit(self, X, y):
-        self.guess_ = np.random.normal()
-        return self
-
-    def predict(self, X):
-        return np.full(len(X), self.guess_)
-
-def build():
-    return Guess()
-"""
 NAMELESS = """\
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline

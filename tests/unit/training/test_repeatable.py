@@ -11,6 +11,7 @@ from pipelines.core.errors import SpecError
 from pipelines.core.time import Window
 from pipelines.spec.model import ModelSpec
 from pipelines.training.repeatable import check_repeatable
+from tests.support.own_estimators import GUESS
 
 FOREST = """\
 from sklearn.ensemble import ExtraTreesRegressor
@@ -20,21 +21,6 @@ from sklearn.compose import make_column_transformer
 def build():
     columns = make_column_transformer(("passthrough", ["price", "open"]))
     return make_pipeline(columns, ExtraTreesRegressor(n_estimators=2))
-"""
-GLOBAL = """\
-import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
-
-class Guess(RegressorMixin, BaseEstimator):
-    def fit(self, X, y):
-        self.guess_ = np.random.normal()
-        return self
-
-    def predict(self, X):
-        return np.full(len(X), self.guess_)
-
-def build():
-    return Guess()
 """
 
 
@@ -49,4 +35,4 @@ def test_only_an_own_estimator_that_differs_is_refused(
     assert check_repeatable(declared(FOREST), rows) is not None
     assert check_repeatable(regression(), rows.head(0)) is None
     with pytest.raises(SpecError, match="differ in 100% of their predictions"):
-        check_repeatable(declared(GLOBAL), rows)
+        check_repeatable(declared(GUESS), rows)
