@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -88,17 +89,31 @@ def _ms() -> int:
     return int(MONDAY.timestamp() * 1000)
 
 
+def _page(model: str, run: str, **changes: Any) -> RunPage:
+    """The page of a retraining that was decided."""
+    page = RunPage(
+        model=model,
+        lineage="live",
+        key=("gauntlet.run", run),
+        content="decided",
+        title="2026-01-05 held",
+        text="",
+        tags={},
+        metrics={},
+        files={},
+    )
+    return replace(page, **changes)
+
+
 def test_a_retraining_has_its_run_completed_after_a_kill_with_parts_tables_and_links(
     server: str, pack: Callable, registration: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry, pages = MlflowRegistry(server), MlflowPages(server, "http://mlflow.example")
     version = registry.register(registration("r7", "shown"), pack("regression").folder)
     table = {"columns": ["part", "gain"], "data": [["overall", 1.5], ["day", 1.25]]}
-    page = RunPage(
-        model="shown",
-        lineage="live",
-        key=("gauntlet.run", "r7"),
-        content="decided",
+    page = _page(
+        "shown",
+        "r7",
         title="2026-01-05 promoted v1",
         text="✔ Promoted\n\n[Full report](run_files/report.html)",
         tags={"outcome": "promoted", "mlflow.user": "ada"},
@@ -179,17 +194,8 @@ def test_a_repeated_publication_keeps_the_sections_that_later_steps_filled(
     )
     pages = MlflowPages(database, "")
     lock = partial(FileLock(tmp_path, FixedClock(MONDAY)).hold, process="test")
-    page = RunPage(
-        model="filled",
-        lineage="live",
-        key=("gauntlet.run", "r9"),
-        content="decided",
-        title="2026-01-05 challenger v1",
-        text="",
-        tags={},
-        metrics={},
-        files={REPORT: "".join(map(empty_section, LaterSection)).encode()},
-    )
+    sections = "".join(map(empty_section, LaterSection)).encode()
+    page = _page("filled", "r9", title="2026-01-05 challenger v1", files={REPORT: sections})
     with monkeypatch.context() as killed:
         killed.setattr(mlflow.MlflowClient, "set_terminated", _fail)
         with pytest.raises(KeyboardInterrupt):
@@ -216,18 +222,7 @@ def test_a_page_has_no_user_where_the_process_has_no_account(
         raise KeyError("getpwuid(): uid not found: 50123")
 
     monkeypatch.setattr(getpass, "getuser", no_account)
-    page = RunPage(
-        model="accounts",
-        lineage="live",
-        key=("gauntlet.run", "r8"),
-        content="decided",
-        title="2026-01-05 held",
-        text="held",
-        tags={},
-        metrics={},
-        files={},
-    )
-    MlflowPages(database, "").publish(page)
+    MlflowPages(database, "").publish(_page("accounts", "r8", text="held"))
     client = mlflow.MlflowClient()
     (run,) = client.search_runs([client.get_experiment_by_name("accounts").experiment_id])
     assert run.info.status == "FINISHED"
