@@ -17,27 +17,6 @@ from pipelines.flows.release.report import (
 )
 from tests.support.ledger_entries import MONDAY
 
-
-def test_a_chart_has_each_measured_gain_with_the_ends_of_its_interval() -> None:
-    bounds = Measurement(value=0.5, interval=Interval(low=-0.25, high=None, level=0.99))
-    report = ReleaseReport(
-        model="demand",
-        as_of=MONDAY,
-        action="waiting",
-        summary="not over yet",
-        champion="1",
-        challenger="2",
-        findings=(
-            make_finding("canary.harm.packs_sold", Verdict.PASS, "no harm", bounds),
-            make_finding("canary.maturity", Verdict.PASS, "3 weeks", Measurement(value=3.0)),
-        ),
-    )
-    assert live_chart(report) == {
-        "canary.harm.packs_sold": [(MONDAY, 0.5)],
-        "canary.harm.packs_sold/low": [(MONDAY, -0.25)],
-    }
-
-
 STEP = ReleaseReport(
     model="demand",
     as_of=MONDAY,
@@ -49,6 +28,19 @@ STEP = ReleaseReport(
     share=0.5,
     weeks=2,
 )
+
+
+def test_a_chart_has_each_measured_gain_with_the_ends_of_its_interval() -> None:
+    bounds = Measurement(value=0.5, interval=Interval(low=-0.25, high=None, level=0.99))
+    findings = (
+        make_finding("canary.harm.packs_sold", Verdict.PASS, "no harm", bounds),
+        make_finding("canary.maturity", Verdict.PASS, "3 weeks", Measurement(value=3.0)),
+    )
+    report = STEP.model_copy(update={"findings": findings})
+    assert live_chart(report) == {
+        "canary.harm.packs_sold": [(MONDAY, 0.5)],
+        "canary.harm.packs_sold/low": [(MONDAY, -0.25)],
+    }
 
 
 @pytest.mark.parametrize(
