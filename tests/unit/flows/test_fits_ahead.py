@@ -111,7 +111,7 @@ def test_what_no_retraining_needed_is_dropped_with_its_week(
     ahead: FitsAhead, made: list[tuple[int, int]]
 ) -> None:
     blocked = threading.Event()
-    ahead.pool.submit(blocked.wait)
+    ahead.pool.submit(blocked.wait, 60)
     ahead.begin(WEEKS[0])
     ahead.begin(WEEKS[2])
     blocked.set()
@@ -252,6 +252,10 @@ def test_there_are_at_most_as_many_threads_as_seeds_and_free_processors(
     parts: Any = SimpleNamespace(progress=print)
     requests = [Request(model="shops", as_of=at) for at in WEEKS]
     for cores, threads in ((1, 1), (2, 1), (64, 3)):
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _, many=cores: set(range(many)))
+        monkeypatch.setattr(module, "_cores", lambda many=cores: many)
         with fits_ahead(requests, parts) as ahead:
             assert vars(ahead.pool)["_max_workers"] == threads
+
+
+def test_the_processors_of_the_process_are_those_of_the_machine_or_fewer() -> None:
+    assert 1 <= module._cores() <= (os.cpu_count() or 1)
