@@ -322,14 +322,8 @@ def test_mlflow_is_killed_before_a_promotion_and_under_it(town: Town) -> None:
     again = Answer.of(town.release(VERDICT))
     assert (again.code, again.body["action"]) == (0, "holdback"), again
     assert town.aliases == ("2", "1")
-    reports: list[str] = []
-
-    def kept(text: str) -> str:
-        reports.append(text)
-        return text
-
-    connect(town.pharmacy.settings).pages.change_file("demand", "2", REPORT, kept)
-    assert "in holdback: it won its canary" in reports[0]
+    report = connect(town.pharmacy.settings).pages.text_file("demand", "2", REPORT)
+    assert "in holdback: it won its canary" in report
 
 
 def check_waits(answer: Answer) -> None:
