@@ -3,9 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-SPARK  := .venv-spark
 
-.PHONY: help setup demo test kill-test spark-test check format up down status airflow compose-test docs site tutorial proof bench serving-load real-backtest lock clean
+.PHONY: help setup demo test kill-test spark-test effects-test check format up down status airflow compose-test docs site tutorial proof bench serving-load real-backtest lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -27,15 +26,19 @@ demo: setup  ## six Mondays of a pharmacy chain, then two challengers on live tr
 test: setup  ## every test but the long simulations; also the examples in docstrings
 	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-# PySpark and its jars are half a gigabyte, and nothing else needs them: an environment of its own.
-$(SPARK)/.ready: $(READY)
-	@test -x $(SPARK)/bin/python || $(PYTHON) -m venv $(SPARK)
-	@echo "Installing the locked dependencies and PySpark into $(SPARK) ..."
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(SPARK)/bin/python -c requirements.lock -e '.[dev,spark]'
+# Large optional dependencies that one test needs have an environment of their own: PySpark with its
+# jars is half a gigabyte, EconML with its compiler a fifth of one.
+.venv-%/.ready: $(READY)
+	@test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
+	@echo "Installing the locked dependencies and the extra $* into .venv-$* ..."
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-$*/bin/python -c requirements.lock -e '.[dev,$*]'
 	@touch $@
 
-spark-test: $(SPARK)/.ready  ## the same features on Spark as on DuckDB and in each store; needs Java 17
-	@OMP_NUM_THREADS=1 $(SPARK)/bin/python -m pytest tests/property/test_spark_twin.py
+spark-test: .venv-spark/.ready  ## the same features on Spark as on DuckDB and in each store; needs Java 17
+	@OMP_NUM_THREADS=1 .venv-spark/bin/python -m pytest tests/property/test_spark_twin.py
+
+effects-test: .venv-effects/.ready  ## the causal forest of EconML against known and published effects
+	@OMP_NUM_THREADS=1 .venv-effects/bin/python -m pytest tests/oracle/test_causal_forest_oracle.py
 
 kill-test: setup  ## every command killed at random moments and run again: at least 200 kills; KILLS=20 for fewer
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.support.kills.campaign --kills $(or $(KILLS),200)
@@ -101,4 +104,4 @@ lock: setup  ## resolve pyproject.toml anew into requirements.lock, with a hash 
 	  pyproject.toml -o requirements.lock
 
 clean:  ## remove the environment and everything that was made
-	rm -rf $(VENV) $(SPARK) build .gauntlet .airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-spark .venv-effects build .gauntlet .airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis

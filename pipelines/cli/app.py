@@ -29,7 +29,7 @@ from pipelines.cli.commands import (
     streams,
 )
 from pipelines.cli.commands.lineages import adopt, backfill, compare, lineages
-from pipelines.cli.commands.watch import doctor, drill, explain, mark_broken, status
+from pipelines.cli.commands.watch import doctor, drill, effects, explain, mark_broken, status
 from pipelines.cli.failures import as_known
 from pipelines.cli.output import complain, console, errors, flush
 from pipelines.core.errors import GauntletError
@@ -53,7 +53,7 @@ app = typer.Typer(
 for part in (
     *(init, declare, import_events, streams, check, explore, features, freshness, retrain),
     *(backtest, backfill, compare, adopt, lineages, audit, materialize, serve, score, release),
-    *(history, explain, status, doctor, monitor, mark_broken, drill, demo),
+    *(history, explain, effects, status, doctor, monitor, mark_broken, drill, demo),
 ):
     part.add_to(app)
 PANELS = {
@@ -65,7 +65,7 @@ PANELS = {
     "Serve and release": ("materialize", "serve", "score", "release", "approve", "rollback"),
     "Watch and explain": (
         *("status", "models", "monitor", "mark-broken", "ledger", "lineages"),
-        *("explain", "champion", "drill", "doctor"),
+        *("explain", "champion", "effects", "drill", "doctor"),
     ),
     "Try it": ("demo",),
 }

@@ -130,6 +130,17 @@ def arms_difference(
     )
 
 
+def with_unknown_flags(covariates: Floats) -> Floats:
+    """Return covariates without NaN: zero instead, and a column that marks where, shape (n, k').
+
+    Arguments:
+        covariates: shape (n, k); NaN where unknown.
+    """
+    unknown = np.isnan(covariates)
+    lacking = unknown[:, unknown.any(axis=0)].astype(np.float64)
+    return np.column_stack([np.where(unknown, 0.0, covariates), lacking])
+
+
 class _Arm:
     """One arm of one stratum: its metric, and the scatter of influence values and covariates."""
 

@@ -272,14 +272,17 @@ def run_canary(
     traffic: Traffic | None = None,
     elsewhere: Mapping[str, Effect] = NOWHERE_ELSE,
     late: Effect = reported_in_time,
+    *,
+    mlflow: bool = False,
 ) -> ReleaseReport:
     """Through shadow into the canary, two weeks of it, and until its last sale is known."""
     traffic = traffic or Traffic()
     store, salt = Path(pharmacy.store), salt_of(pharmacy)
-    assert step(pharmacy, SECOND).action == "shadow"
+    parts = in_mlflow(pharmacy) if mlflow else {}
+    assert step(pharmacy, SECOND, **parts).action == "shadow"
     traffic.log(pharmacy, SECOND + HOUR, CANARY)
     write_sales(store, SECOND, CANARY, "", 0, effect)
-    report = step(pharmacy, CANARY)
+    report = step(pharmacy, CANARY, **parts)
     if report.action == "canary":
         write_sales(store, CANARY, VERDICT, salt, 0.5, effect, elsewhere, late)
         traffic.log(pharmacy, CANARY + HOUR, VERDICT)

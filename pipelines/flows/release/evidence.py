@@ -5,12 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from pipelines.flows.release.collaborators import ReleaseCollaborators
-from pipelines.gates.canary.evidence import (
-    CanaryInputs,
-    canary_evidence,
-    declared_rollout,
-    maturity_time,
-)
+from pipelines.gates.canary.arm_rows import declared_rollout
+from pipelines.gates.canary.evidence import CanaryInputs, canary_evidence, maturity_time
 from pipelines.gates.canary.holdback import HoldbackVerdict, judge_holdback
 from pipelines.gates.canary.pooled_refreshes import PooledRefreshes, measured_gain
 from pipelines.gates.canary.refresh import REFRESH_WEEK, judge_refresh_canary

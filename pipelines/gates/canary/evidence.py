@@ -9,33 +9,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import numpy as np
-
-from pipelines.core.errors import SpecError
 from pipelines.core.findings import Finding
-from pipelines.core.time import Window, utc
+from pipelines.core.time import utc
 from pipelines.data.reader import EventReader
-from pipelines.gates.canary.assignment import assignment_finding, nothing_logged
-from pipelines.gates.canary.sums import (
-    WEEK,
-    CanaryEvidence,
-    EnrolledEntities,
-    PeriodSums,
-    canary_sums,
-)
-from pipelines.outcomes.log import (
-    answered_in_own_arm,
-    assign_entities,
-    load_entity_log,
-)
-from pipelines.outcomes.metrics import open_metric_source
-from pipelines.outcomes.segments import segment_members
+from pipelines.gates.canary.arm_rows import declared_rollout, read_arms
+from pipelines.gates.canary.assignment import nothing_logged
+from pipelines.gates.canary.sums import WEEK, CanaryEvidence, PeriodSums, canary_sums
 from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Ramp
-from pipelines.spec.live_metrics import LATE, segment_stream
+from pipelines.spec.live_metrics import LATE
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.predictions import Arm
-from pipelines.spec.rollout import Rollout
 
 _EMPTY = PeriodSums(arms=())
 
@@ -59,14 +42,7 @@ def canary_evidence(
 ) -> CanaryInputs:
     """Sum the outcomes of both arms of a ramp as of an instant.
 
-    Arguments:
-        events: reader of the prediction log and the streams.
-        version: the version under test; its own declaration defines the metrics.
-        ramp: the ramp as recorded in the ledger.
-        as_of: the instant that the evidence refers to.
-        other_version: version number of the other arm.
-        swapped: True for a holdback, where ``other_version`` answers the log's arm ``challenger``.
-        until: end of the comparison, if it has ended; later decisions and days do not count.
+    The arguments are those of ``read_arms``.
 
     Returns:
         Sums by the stage in which entities entered their arm, and findings about how the arms
@@ -75,74 +51,30 @@ def canary_evidence(
     Raises:
         SpecError: the version was declared without a rollout.
     """
-    spec, canary = version.spec, declared_rollout(version).canary
-    length = timedelta(weeks=canary.weeks)
+    canary = declared_rollout(version).canary
+    arms = read_arms(
+        events, version, ramp, as_of, other_version=other_version, swapped=swapped, until=until
+    )
     end = min(as_of, until) if until else as_of
-    elapsed = (utc(end) - utc(ramp.began)) / timedelta(days=1)
-    past_since = ramp.began - (length if canary.covariates else timedelta(0))
-    whole = load_entity_log(events, spec, Window(past_since, as_of))
-    log = whole.within(ramp.began, end) if whole else None
-    if whole is None or log is None or not len(log.rows):
+    elapsed = max((utc(end) - utc(ramp.began)) / timedelta(days=1), 0.0)
+    if arms is None:
         nothing = CanaryEvidence(
-            elapsed_days=max(elapsed, 0.0),
+            elapsed_days=elapsed,
             cumulative_weeks=(),
             latest_week=_EMPTY,
             to_date=_EMPTY,
             days_in_week=(),
         )
         return CanaryInputs(nothing, (nothing_logged(),))
-    where = assign_entities(log.entities, ramp)
-    served = assignment_finding(log, where, ramp)
-    mine = log.select(answered_in_own_arm(log, where))
-    code = mine.rows["code"].to_numpy(np.int64)
-    judged = where.challenger ^ swapped
-    versions = (version.number, other_version)
-    meant = np.where(judged[code], versions[0], versions[1]).astype(object)
-    names = tuple(metric.name for metric in canary.metrics)
-    wanted = tuple(dict.fromkeys((*names, *canary.covariates)))
-    people = np.unique(code)
-    belong = {segment_stream(spec, part) for part in canary.segments}
-    also = tuple(name for name in belong if name is not None)
-    with open_metric_source(
-        events, spec, as_of, versions, wanted, version.spec.classes, also
-    ) as source:
-        segments = segment_members(source, log.entities, people, ramp.began)
-        outcomes = {name: source.metric_rows(name, mine, meant, ramp.began, end) for name in names}
-        overdue = source.late_ratio(mine, ramp.began, end)
-        callers = whole.select(whole.rows["arm"] != Arm.SHADOW.value)
-        past = [source.pre_period(name, callers, ramp.began, length) for name in canary.covariates]
-    entities = EnrolledEntities(
-        entity=people,
-        challenger=judged[people],
-        stage=where.stage[people],
-        day=mine.enrolment_day(ramp.began)[people],
-        covariates=np.column_stack(past)[people] if past else None,
-    )
     found = canary_sums(
-        entities,
-        outcomes if overdue is None else {**outcomes, LATE: overdue},
+        arms.entities,
+        arms.outcomes if arms.overdue is None else {**arms.outcomes, LATE: arms.overdue},
         outcome=canary.outcome.name,
-        elapsed_days=max(elapsed, 0.0),
+        elapsed_days=elapsed,
         weeks=canary.weeks,
-        segments=segments,
+        segments=arms.segments,
     )
-    return CanaryInputs(found, (served,))
-
-
-def declared_rollout(version: ModelVersion) -> Rollout:
-    """Return the rollout that a version was declared with, not that of the current declaration.
-
-    Raises:
-        SpecError: the version was declared without a rollout.
-    """
-    if version.spec.rollout is None:
-        raise SpecError(
-            "a version was trained under a declaration without a rollout",
-            where=f"{version.model} version {version.number}",
-            wanted="rollout: {canary: {outcome: ...}}",
-            hint="train it again with the declaration of now",
-        )
-    return version.spec.rollout
+    return CanaryInputs(found, (arms.served,))
 
 
 def maturity_time(spec: ModelSpec, began: datetime, week: int) -> datetime:

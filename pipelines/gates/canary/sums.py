@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -20,7 +20,7 @@ from pipelines.core.errors import DataError
 from pipelines.core.records import Record
 from pipelines.outcomes.metric_rows import MetricRows, SegmentMembers
 from pipelines.spec.rollout import LiveMetric
-from pipelines.stats.cuped import ArmsDifference, arms_difference
+from pipelines.stats.cuped import ArmsDifference, arms_difference, with_unknown_flags
 from pipelines.stats.moments import Moments, moments
 
 Arm = Literal["challenger", "control"]
@@ -156,6 +156,46 @@ def canary_sums(
     )
 
 
+class EntityTotals(NamedTuple):
+    """The matured rows of a metric, summed for each entity.
+
+    Arguments:
+        value: sum of the values, shape (n,).
+        weight: sum of the denominators of a ratio, shape (n,); None for any other metric.
+        observed: rows with a value, shape (n,).
+        matured: rows that have matured, shape (n,).
+    """
+
+    value: Floats
+    weight: Floats | None
+    observed: Integers
+    matured: Integers
+
+
+def entity_totals(name: str, entities: EnrolledEntities, given: MetricRows) -> EntityTotals:
+    """Sum all matured rows of a metric by entity, in the order of ``entities``.
+
+    Arguments:
+        name: the metric's name, for error messages.
+        entities: the entities in the two arms.
+        given: the rows of the metric.
+
+    Raises:
+        DataError: as ``canary_sums``.
+    """
+    enrolled = _Enrolled(entities)
+    rows = _SortedRows(name, enrolled, given)
+    days = np.concatenate([rows.day, [0]])
+    summed = _sum_by_entity(enrolled, rows, int(days.min()), int(days.max()) + 1)
+    place = np.argsort(enrolled.order)
+    return EntityTotals(
+        value=summed.columns[place, 0],
+        weight=summed.columns[place, 1] if rows.ratio else None,
+        observed=summed.observed[place],
+        matured=summed.matured[place],
+    )
+
+
 class _Enrolled:
     """Enrolled entities in the order of their codes, with their covariates.
 
@@ -178,9 +218,7 @@ class _Enrolled:
         covariates = (
             np.zeros((len(order), 0)) if given.covariates is None else given.covariates[order]
         )
-        unknown = np.isnan(covariates)
-        lacking = unknown[:, unknown.any(axis=0)].astype(np.float64)
-        self.covariates = np.column_stack([np.where(unknown, 0.0, covariates), lacking])
+        self.covariates = with_unknown_flags(covariates)
 
 
 class _SortedRows:

@@ -60,7 +60,8 @@ def _measured(
     known: HeldBack | None,
 ) -> HeldBack | None:
     """What a holdback has measured so far; ``None`` before its first whole matured week."""
-    from pipelines.gates.canary.evidence import canary_evidence, declared_rollout
+    from pipelines.gates.canary.arm_rows import declared_rollout
+    from pipelines.gates.canary.evidence import canary_evidence
     from pipelines.stats.undefined import Undefined
 
     as_of, version = run.request.as_of, versions.load(champion)

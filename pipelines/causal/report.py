@@ -1,0 +1,102 @@
+"""What is known about the effects of one version, as a record."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from pipelines.causal.assumptions import Assumption
+from pipelines.causal.average import Effect
+from pipelines.causal.groups import Claim, FamilyTest, GroupEffect
+from pipelines.causal.heterogeneity import Heterogeneity
+from pipelines.causal.learner import Learner
+from pipelines.causal.targeting import Targeting
+from pipelines.core.records import Instant, Record
+
+ArmsOf = Literal["canary", "holdback"]
+
+
+class Advice(StrEnum):
+    """What the effects suggest. They decide nothing."""
+
+    PROMOTE_FOR_ALL = "promote_for_all"
+    PROMOTE_FOR_SOME = "promote_for_some"
+    REVIEW_GROUPS = "review_groups"
+    DO_NOT_PROMOTE = "do_not_promote"
+    NOT_SHOWN = "not_shown"
+    VOID = "void"
+
+
+class MetricEffect(Record):
+    """The average effect on one metric."""
+
+    metric: str
+    higher_is_better: bool
+    plain: Effect = Field(description="difference in means")
+    adjusted: Effect | None = Field(
+        default=None, description="with covariates; null: none is declared"
+    )
+
+    @property
+    def best(self) -> Effect:
+        """The estimate with covariates where there is one."""
+        return self.adjusted or self.plain
+
+
+class FoundEffects(Record):
+    """What a model of effects, fitted on one half of the entities, shows on the other half."""
+
+    learner: Learner
+    fitted: int = Field(description="entities that the model was fitted on")
+    groups: tuple[GroupEffect, ...] = Field(description="found on that half, measured on the other")
+    heterogeneity: Heterogeneity | None = Field(description="null: the model predicts one effect")
+    targeting: Targeting
+
+
+class EffectsReport(Record):
+    """The effects of one version on live traffic."""
+
+    model: str
+    version: str = Field(description="the version whose effects are measured")
+    against: str = Field(description="the version in the other arm")
+    arms: ArmsOf
+    as_of: Instant
+    began: Instant
+    ended: Instant | None = Field(description="null: the arms are still answered")
+    stopped_early: bool = Field(description="the arms ended before their declared weeks")
+    assumptions: tuple[Assumption, ...]
+    outcome: MetricEffect
+    others: tuple[MetricEffect, ...] = Field(description="guardrails")
+    declared: tuple[GroupEffect, ...] = Field(description="groups that the version declares")
+    declared_tests: tuple[FamilyTest, ...] = ()
+    found: FoundEffects | None = Field(
+        default=None, description="null: there are too few entities, see the notes"
+    )
+    notes: tuple[str, ...] = Field(default=(), description="what could not be measured, and why")
+
+    @property
+    def violated(self) -> tuple[Assumption, ...]:
+        """The assumptions that do not hold."""
+        return tuple(one for one in self.assumptions if one.holds is False)
+
+    @property
+    def losers(self) -> tuple[GroupEffect, ...]:
+        """The groups that are shown to lose, declared ones first."""
+        found = self.found.groups if self.found is not None else ()
+        return tuple(one for one in (*self.declared, *found) if one.claim is Claim.LOSES)
+
+    @property
+    def advice(self) -> Advice:
+        """What the effects suggest."""
+        best = self.outcome.best
+        if self.violated:
+            return Advice.VOID
+        if self.found is not None and self.found.targeting.shown:
+            return Advice.PROMOTE_FOR_SOME
+        if best.high < 0:
+            return Advice.DO_NOT_PROMOTE
+        if self.losers:
+            return Advice.REVIEW_GROUPS
+        return Advice.PROMOTE_FOR_ALL if best.low > 0 else Advice.NOT_SHOWN

@@ -1,0 +1,1 @@
+"""Measures the effects of a version on live traffic."""

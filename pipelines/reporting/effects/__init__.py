@@ -1,0 +1,1 @@
+"""Effects for people: in the terminal, as plots, and as a page."""

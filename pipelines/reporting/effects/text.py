@@ -1,0 +1,204 @@
+"""Effects in words, and as rows of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pipelines.causal.assumptions import Assumption
+from pipelines.causal.average import Effect
+from pipelines.causal.groups import Claim, GroupEffect
+from pipelines.causal.report import Advice, EffectsReport, FoundEffects, MetricEffect
+from pipelines.causal.targeting import Targeting
+
+GROUP_HEADINGS = ("group", "share", "challenger", "control", "effect", "95 % interval", "shown")
+AVERAGE_HEADINGS = ("metric", "estimate", "challenger", "control", "effect", "95 % interval")
+_CLAIMS = {
+    Claim.GAINS: "gains",
+    Claim.LOSES: "LOSES",
+    Claim.NOT_SHOWN: "",
+    Claim.TOO_FEW: "too few entities",
+}
+_HOLDS = {True: "holds", False: "VIOLATED", None: "not checkable"}
+
+
+def sentences(report: EffectsReport) -> list[str]:
+    """The answer in a few sentences: on average, by group, and what follows."""
+    return [
+        *_void(report),
+        _average(report),
+        *_groups(report),
+        *_found(report.found),
+        *_caveats(report),
+        _advice(report),
+    ]
+
+
+def _void(report: EffectsReport) -> Iterator[str]:
+    for one in report.violated:
+        yield f"Do not trust what follows: {one.reason}."
+
+
+def _average(report: EffectsReport) -> str:
+    best, metric = report.outcome.best, report.outcome.metric
+    everybody = f"for all entities of its {report.arms}, against version {report.against}"
+    if best.low <= 0 <= best.high:
+        return (
+            f"Version {report.version} is not shown to change {metric} {everybody}: "
+            f"{amount(best)}, above zero is better."
+        )
+    verb = "raises" if (best.value > 0) == report.outcome.higher_is_better else "lowers"
+    better = "better" if best.value > 0 else "worse"
+    return (
+        f"Version {report.version} {verb} {metric} by {magnitude(best)} {everybody}: it is "
+        f"{better}."
+    )
+
+
+def _groups(report: EffectsReport) -> Iterator[str]:
+    shown = _shown(report.declared)
+    yield from map(_claim, shown)
+    tried = sum(one.effect is not None for one in report.declared)
+    if tried and not any(one.claim is Claim.LOSES for one in shown):
+        yield f"None of {tried} declared group(s) is shown to lose."
+    for test in report.declared_tests:
+        differ = "differ" if test.p_value <= 0.05 else "are not shown to differ"
+        yield f"The effects by {test.family} {differ} (p = {test.p_value:.2g})."
+
+
+def _shown(groups: Sequence[GroupEffect]) -> list[GroupEffect]:
+    """The groups with a claim, those that lose first."""
+    shown = [one for one in groups if one.claim in (Claim.LOSES, Claim.GAINS)]
+    return sorted(shown, key=lambda group: group.claim is Claim.GAINS)
+
+
+def _claim(one: GroupEffect) -> str:
+    if one.effect is None:
+        raise ValueError("a claim has an effect")
+    verb = "loses" if one.claim is Claim.LOSES else "gains"
+    return f"Where {one.name}, it {verb} {magnitude(one.effect)}."
+
+
+def _found(found: FoundEffects | None) -> Iterator[str]:
+    """What half of the entities shows about groups that were found on the other half."""
+    if found is None:
+        return
+    calibration = found.heterogeneity
+    if calibration is None:
+        yield "No property of the entities predicts different effects."
+    elif not calibration.shown:
+        yield (
+            "Beyond that, effects are not shown to differ between entities "
+            f"(p = {calibration.p_value:.2g})."
+        )
+    else:
+        ends, p_value = calibration.interval, calibration.p_value
+        yield (
+            "Effects differ between entities: where 1 more is predicted, the effect is "
+            f"{calibration.slope:.2g} more ({ends.low:.2g} to {ends.high:.2g}; p = {p_value:.2g})."
+        )
+        yield from map(_claim, _shown(found.groups))
+    yield _targeting(found.targeting)
+
+
+def _targeting(found: Targeting) -> str:
+    if found.over_all is None:
+        return "No entities are predicted to lose, so a rule for some of them is a rule for all."
+    rule = f"Promoting it only for the {found.share:.0%} of entities that are predicted to gain"
+    if found.shown:
+        return (
+            f"{rule} is shown to be better than promoting it for all, by "
+            f"{magnitude(found.over_all)} over all entities."
+        )
+    return f"{rule} is not shown to be better than promoting it for all: {amount(found.over_all)}."
+
+
+def _caveats(report: EffectsReport) -> Iterator[str]:
+    if report.arms == "canary" and report.stopped_early:
+        yield (
+            "The canary ended early because of its result, so this effect is more extreme than the "
+            "true one on average; the holdback after a promotion has no such bias."
+        )
+    elif report.ended is None:
+        yield "The arms are still answered; intervals hold for one look, at a planned instant."
+    yield from (f"Not measured: {note}." for note in report.notes)
+
+
+def _advice(report: EffectsReport) -> str:
+    losers = " and ".join(one.name for one in report.losers)
+    return {
+        Advice.VOID: "Find out why the arms differ before using any of this.",
+        Advice.PROMOTE_FOR_SOME: "Before promoting it for all, declare the groups that lose as "
+        "segments of the next canary.",
+        Advice.PROMOTE_FOR_ALL: "The effects speak for promoting it for all.",
+        Advice.REVIEW_GROUPS: f"Before promoting it for all, decide about {losers}.",
+        Advice.DO_NOT_PROMOTE: "The effects speak against promoting it.",
+        Advice.NOT_SHOWN: "Nothing is shown; more entities or weeks would narrow the intervals.",
+    }[report.advice]
+
+
+def amount(effect: Effect) -> str:
+    """An effect with its interval; above zero is better.
+
+    >>> from pipelines.core.findings import Interval
+    >>> amount(Effect(value=1.5, standard_error=1, interval=Interval(low=-0.46, high=3.46,
+    ...     level=0.95), p_value=0.13, challenger=3, control=1.5, challengers=9, controls=9))
+    '+1.5 (-0.46 to +3.46)'
+    """
+    return f"{effect.value:+.3g} ({effect.low:+.3g} to {effect.high:+.3g})"
+
+
+def magnitude(effect: Effect) -> str:
+    """The size of an effect whose sign is in the words around it."""
+    low, high = sorted((effect.low, effect.high), key=abs)
+    sign = 1.0 if effect.value > 0 else -1.0
+    return f"{abs(effect.value):.3g} ({sign * low:.3g} to {sign * high:.3g})"
+
+
+def group_rows(groups: Sequence[GroupEffect]) -> list[tuple[str, ...]]:
+    """The rows of a table of groups, worst first, groups without an effect last."""
+    ordered = sorted(groups, key=_place)
+    return [(one.name, f"{one.share:.0%}", *_numbers(one), _CLAIMS[one.claim]) for one in ordered]
+
+
+def _place(one: GroupEffect) -> tuple[bool, float]:
+    return one.effect is None, 0.0 if one.effect is None else one.effect.value
+
+
+def _numbers(one: GroupEffect) -> tuple[str, ...]:
+    return ("", "", "", "") if one.effect is None else effect_cells(one.effect)
+
+
+def found_note(found: FoundEffects) -> str:
+    """How groups were found."""
+    effects = [one.effect for one in found.groups if one.effect is not None]
+    measured = sum(effect.challengers + effect.controls for effect in effects)
+    return (
+        f"Found by a {found.learner} on {found.fitted:,} entities, measured on {measured:,} others"
+    )
+
+
+def average_rows(report: EffectsReport) -> list[tuple[str, ...]]:
+    """The rows of a table of average effects, the outcome first."""
+    return [row for one in (report.outcome, *report.others) for row in _metric_rows(one)]
+
+
+def _metric_rows(one: MetricEffect) -> Iterator[tuple[str, ...]]:
+    yield one.metric, "difference in means", *effect_cells(one.plain)
+    if one.adjusted is not None:
+        saved = f"with covariates ({one.adjusted.explained_share:.0%} of the variance)"
+        yield one.metric, saved, *effect_cells(one.adjusted)
+
+
+def effect_cells(effect: Effect) -> tuple[str, str, str, str]:
+    """Both arms, the effect and its interval."""
+    return (
+        f"{effect.challenger:.4g}",
+        f"{effect.control:.4g}",
+        f"{effect.value:+.3g}",
+        f"{effect.low:+.3g} to {effect.high:+.3g}",
+    )
+
+
+def assumption_row(one: Assumption) -> tuple[str, str, str]:
+    """An assumption, whether it holds, and why."""
+    return one.name.replace("_", " "), _HOLDS[one.holds], one.reason
