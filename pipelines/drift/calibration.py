@@ -21,7 +21,7 @@ from scipy.special import stdtrit
 from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.core.records import Instant, Record
 from pipelines.core.weeks import WEEK
-from pipelines.drift.profile import Profile
+from pipelines.drift.profile import ColumnProfile, Profile
 from pipelines.drift.univariate import (
     PRACTICAL_EFFECT,
     ColumnDistance,
@@ -143,6 +143,23 @@ def column_drift(
     return tuple(sorted(found, key=lambda drift: (-drift.ratio, drift.column)))
 
 
+def unseen_by_week(column: ColumnProfile) -> tuple[float, ...]:
+    """The share of each week's rows with a text that the other weeks of the reference do not have.
+
+    Texts without a bin of their own count as unseen, as in fresh rows. Weeks with fewer than 30
+    rows are left out.
+
+    Arguments:
+        column: of the reference, with texts.
+    """
+    counts, total = column.counts, column.total
+    others = total - counts
+    others[:, -2] = 0  # texts without a bin
+    others[:, -1] = total[-1]  # a missing value is no text
+    large = counts.sum(axis=1) >= FEWEST_ROWS
+    return tuple(unseen_share(others[large], counts[large]).tolist())
+
+
 def _week_numbers(mondays: Sequence[datetime]) -> Integers:
     """The number of each week since 1970, shape (weeks,)."""
     return np.array([monday.timestamp() // WEEK.total_seconds() for monday in mondays], np.int64)
@@ -253,7 +270,7 @@ class _Column:
 
     def _threshold(self, usual: Floats) -> float:
         spread = float(np.std(usual, ddof=1))
-        return max(self.effect, float(np.mean(usual)) + _reach(self.level, len(usual)) * spread)
+        return max(self.effect, float(np.mean(usual)) + reach(self.level, len(usual)) * spread)
 
     def _false_alarms(self, usual: Floats) -> AlarmRate:
         """Alarms in the reference, where each week has the threshold of the other weeks."""
@@ -262,15 +279,15 @@ class _Column:
         mean = -away / others  # of the other weeks, from the mean of all
         squares = (away**2).sum() - away**2 - others * mean**2
         spread = np.sqrt(np.maximum(squares, 0.0) / (others - 1))
-        reach = usual.mean() + mean + _reach(self.level, others) * spread
-        above = usual > np.maximum(self.effect, reach)
+        limit = usual.mean() + mean + reach(self.level, others) * spread
+        above = usual > np.maximum(self.effect, limit)
         in_a_row = above[1:] & above[:-1]
         started = in_a_row & ~np.r_[False, in_a_row[:-1]]
         return AlarmRate(alarms=int(started.sum()), weeks=len(usual))
 
 
 @cache
-def _reach(level: float, weeks: int) -> float:
+def reach(level: float, weeks: int) -> float:
     """Standard deviations for one more value of a normal law, of which ``weeks`` are known."""
     known = -float(stdtrit(weeks - 1, level)) * math.sqrt(1 + 1 / weeks)
     return max(DEVIATIONS, known)

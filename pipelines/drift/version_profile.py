@@ -7,6 +7,7 @@ from pydantic import Field
 from pipelines.core.records import Record
 from pipelines.drift.multivariate import JointSpace
 from pipelines.drift.profile import Profile
+from pipelines.drift.week_inside import WeekInside
 
 LABEL, PREDICTION = "label", "prediction"
 
@@ -26,3 +27,8 @@ class VersionProfile(Record):
         default=None, description="of the inputs that are numbers; none: fewer than two"
     )
     joint: Profile | None = Field(default=None, description="of joint_rows of the training rows")
+    inside: tuple[WeekInside, ...] = Field(
+        default=(),
+        description="rows of each training week in the range of the others, oldest first; empty: "
+        "not counted",
+    )

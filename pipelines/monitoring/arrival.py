@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines.core.arrays import Floats
 from pipelines.core.time import duration_text
+from pipelines.monitoring.quiet_windows import rate_of
 from pipelines.monitoring.report import Alarm, Arrival, Cause
 from pipelines.quality.repeats import DayRepeats
 from pipelines.stats.prediction_bound import upper_prediction_bound
@@ -23,6 +24,8 @@ LEVEL = 0.001  # chance that a usual day is above the bound
 def silence_alarm(arrival: Arrival, factor: float) -> Alarm | None:
     """The alarm of a stream that is silent for longer than it ever paused; ``None`` without one.
 
+    False alarms are weeks with a pause that would be one by the pauses of the other weeks.
+
     Arguments:
         arrival: when its rows arrived.
         factor: times the longest earlier pause from which silence is an alarm.
@@ -30,6 +33,9 @@ def silence_alarm(arrival: Arrival, factor: float) -> Alarm | None:
     silent, pause = arrival.silent_for_s, arrival.longest_pause_s
     if silent is None or pause is None or silent <= factor * pause:
         return None
+    weeks = np.array(arrival.pauses_s)
+    others = [np.delete(weeks, place).max(initial=0.0) for place in range(len(weeks))]
+    quiet = [bool(own > factor * other) for own, other in zip(weeks, others, strict=True)]
     return Alarm(
         name=f"{SILENT}.{arrival.stream}",
         cause=Cause.FEED,
@@ -39,6 +45,8 @@ def silence_alarm(arrival: Arrival, factor: float) -> Alarm | None:
         threshold=factor * pause / 3600,
         since=arrival.newest,
         cost=None,
+        false_alarm_rate=rate_of(quiet),
+        quiet_windows=len(quiet),
         evidence=f"{arrival.stream} has sent no row for {_text(silent)}; its longest earlier pause "
         f"was {_text(pause)}",
     )
@@ -62,7 +70,7 @@ def repeat_alarm(stream: str, days: Sequence[DayRepeats]) -> Alarm | None:
     if not repeated:
         return None
     worst = max(repeated, key=lambda day: day.share)
-    above = [share > _bound(np.delete(usual, place)) for place, share in enumerate(usual)]
+    above = [bool(share > _bound(np.delete(usual, place))) for place, share in enumerate(usual)]
     return Alarm(
         name=f"{REPEATED}.{stream}",
         cause=Cause.FEED,
@@ -72,7 +80,8 @@ def repeat_alarm(stream: str, days: Sequence[DayRepeats]) -> Alarm | None:
         threshold=bound,
         since=repeated[0].day,
         cost=None,
-        false_alarm_rate=float(np.mean(above)),
+        false_alarm_rate=rate_of(above),
+        quiet_windows=len(above),
         evidence=f"{stream}: {worst.share:.1%} of {worst.rows:,} rows of {worst.day.date()} repeat "
         f"others in all but the id; {usual.mean():.1%} on {len(usual)} other days. Was a day "
         "sent twice?",

@@ -73,6 +73,7 @@ def concept_alarm(spec: ModelSpec, held_out: PredictedRows, served: PredictedRow
         since=utc(since.replace(tzinfo=UTC)),
         cost=excess,
         false_alarm_rate=false_alarm_rate(usual),
+        quiet_windows=len(usual) // 7,
         evidence=f"the daily {unit} has been worse by {excess:.4g} since {since.date()} "
         f"({len(risen)} days) than in the {len(before)} days of the recent window "
         "(Page-Hinkley test)",

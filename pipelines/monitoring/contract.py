@@ -8,11 +8,13 @@ from datetime import datetime
 from itertools import takewhile
 
 from pipelines.core.findings import Finding, Verdict
+from pipelines.monitoring.quiet_windows import rate_of
 from pipelines.monitoring.report import Alarm, Cause
 from pipelines.spec.model import ModelSpec
 
 TABLE = "table"
 VOLUME = "volume"
+IDENTITY = "identity"
 LATE_CHECKS = frozenset({"lag", "lag_median"})
 MISSING_ROWS = frozenset({VOLUME, "days", "hours"})
 CATEGORY_CHECKS = frozenset({"categories"})
@@ -31,12 +33,18 @@ class CheckedWindow:
     findings: Sequence[Finding]
 
 
+QuietWindow = frozenset[str]
+"""The names of the checks that would have failed in a window of the champion's training."""
+
+
 def failed(findings: Sequence[Finding]) -> list[Finding]:
     """The blocking findings that did not pass."""
     return [one for one in findings if one.blocking and one.verdict is not Verdict.PASS]
 
 
-def contract_alarms(spec: ModelSpec, windows: Sequence[CheckedWindow]) -> tuple[Alarm, ...]:
+def contract_alarms(
+    spec: ModelSpec, windows: Sequence[CheckedWindow], quiet: Sequence[QuietWindow] = ()
+) -> tuple[Alarm, ...]:
     """One alarm for each stream, column and cause whose checks fail on the newest window.
 
     Rows that are missing from a stream whose rows arrive too late are late as well.
@@ -44,6 +52,7 @@ def contract_alarms(spec: ModelSpec, windows: Sequence[CheckedWindow]) -> tuple[
     Arguments:
         spec: the champion's declaration.
         windows: newest first; earlier ones are needed only while a check of the newest fails.
+        quiet: how often checks were false alarms.
     """
     groups: dict[tuple[str, str, Cause], list[Finding]] = {}
     used = spec.frame.columns_read()
@@ -61,7 +70,7 @@ def contract_alarms(spec: ModelSpec, windows: Sequence[CheckedWindow]) -> tuple[
             cause = Cause.LATE
         groups.setdefault((stream, subject, cause), []).append(finding)
     return tuple(
-        _alarm(stream, column, cause, found, windows)
+        _alarm(stream, column, cause, found, windows, quiet)
         for (stream, column, cause), found in groups.items()
     )
 
@@ -110,10 +119,13 @@ def _alarm(
     cause: Cause,
     found: Sequence[Finding],
     windows: Sequence[CheckedWindow],
+    quiet: Sequence[QuietWindow],
 ) -> Alarm:
     found = sorted(found, key=_explains_least)
     first = found[0]
     names = {one.name for one in found}
+    if any(_place(one)[2] == IDENTITY for one in found):
+        quiet = ()  # copies are counted when they arrive, and not in earlier windows
     failing = takewhile(
         lambda window: names & {one.name for one in failed(window.findings)}, windows
     )
@@ -126,6 +138,8 @@ def _alarm(
         threshold=first.threshold,
         since=[window.start for window in failing][-1],
         cost=0.0 if cause is Cause.UNUSED else None,
+        false_alarm_rate=rate_of([bool(names & window) for window in quiet]),
+        quiet_windows=len(quiet),
         evidence=first.reason,
         further=tuple(one.name for one in found[1:]),
     )

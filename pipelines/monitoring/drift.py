@@ -11,6 +11,7 @@ from pipelines.drift.multivariate import SEGMENT, SegmentChange
 from pipelines.drift.version_profile import LABEL, PREDICTION
 from pipelines.monitoring.concept import CONCEPT
 from pipelines.monitoring.performance import WORSE
+from pipelines.monitoring.quiet_windows import rate_of
 from pipelines.monitoring.report import Alarm, Cause, DriftWeeks
 
 COLUMN, UNSEEN = "drift.column", "drift.unseen"
@@ -59,7 +60,11 @@ def drift_alarms(
 
 
 def unseen_alarms(
-    unseen: Mapping[str, Mapping[str, int]], rows: int, limit: float, since: datetime
+    unseen: Mapping[str, Mapping[str, int]],
+    rows: int,
+    limit: float,
+    since: datetime,
+    quiet: Mapping[str, Sequence[float]] = {},
 ) -> list[Alarm]:
     """One alarm for each feature with a share of values that training did not have.
 
@@ -68,6 +73,7 @@ def unseen_alarms(
         rows: of that week.
         limit: share from which they are an alarm.
         since: start of that week.
+        quiet: by feature, the share of each week of training that its other weeks do not have.
     """
     found = []
     for feature, values in unseen.items():
@@ -76,6 +82,7 @@ def unseen_alarms(
             continue
         largest = sorted(values, key=lambda value: (-values[value], value))[:3]
         named = ", ".join(repr(value) for value in largest)
+        weeks = [week >= limit for week in quiet.get(feature, ())]
         found.append(
             Alarm(
                 name=f"{UNSEEN}.{feature}",
@@ -86,6 +93,8 @@ def unseen_alarms(
                 threshold=limit,
                 since=since,
                 cost=None,
+                false_alarm_rate=rate_of(weeks),
+                quiet_windows=len(weeks),
                 evidence=f"{share:.3g} of {rows:,} points have a {feature} that training did not "
                 f"have: {named}" + (" and others" if len(values) > len(largest) else ""),
             )
@@ -97,7 +106,7 @@ def real_world_alarm(alarms: Sequence[Alarm]) -> Alarm | None:
     """The alarm of a change that shows everywhere; ``None`` without one.
 
     One column that moves may be a feed. A new price level or a new competitor moves features, the
-    label or the predictions, and the losses.
+    label or the predictions, and the losses. It is no more often false than its rarest part.
 
     Arguments:
         alarms: of the report.
@@ -110,6 +119,8 @@ def real_world_alarm(alarms: Sequence[Alarm]) -> Alarm | None:
         return None
     parts = [*features, *outcomes, *losses]
     worst = max(losses, key=lambda alarm: alarm.cost or 0.0)
+    rates = [alarm for alarm in parts if alarm.false_alarm_rate is not None]
+    rarest = min(rates, key=lambda alarm: alarm.false_alarm_rate or 0.0, default=None)
     subjects = ", ".join(dict.fromkeys(alarm.subject for alarm in parts))
     return Alarm(
         name=REAL_WORLD,
@@ -120,6 +131,8 @@ def real_world_alarm(alarms: Sequence[Alarm]) -> Alarm | None:
         threshold=worst.threshold,
         since=min((alarm.since for alarm in parts if alarm.since is not None), default=None),
         cost=worst.cost,
+        false_alarm_rate=None if rarest is None else rarest.false_alarm_rate,
+        quiet_windows=0 if rarest is None else rarest.quiet_windows,
         evidence=f"{subjects} changed at once: the world has changed, not one feed",
         further=tuple(alarm.name for alarm in parts),
     )
@@ -140,6 +153,7 @@ def _moved(
         since=since,
         cost=0.0 if harmless else None,
         false_alarm_rate=rate.alarms / rate.weeks,
+        quiet_windows=rate.weeks,
         evidence=f"{drift.column}: {drift.method.replace('_', ' ')} {drift.distance:.3g} from "
         f"training in the week of {instant_text(drift.week)[:10]}, alarm from "
         f"{drift.threshold:.3g}{more}",

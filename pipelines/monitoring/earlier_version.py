@@ -51,7 +51,6 @@ def earlier_version_alarm(spec: ModelSpec, earlier: EarlierVersion | None) -> Al
         interval=difference.interval(LEVEL),
         since=earlier.since,
         cost=comparison.gain,
-        false_alarm_rate=spec.monitor.alpha,
         evidence=f"on the same {difference.rows:,} points, version {earlier.version} has "
         f"{comparison.metric} {comparison.candidate:.4g} and the champion "
         f"{comparison.baseline:.4g}; p {difference.p_value:.2g} of no difference",

@@ -141,6 +141,7 @@ def performance_alarm(found: Performance) -> Alarm | None:
         since=week_window(first.start).start,
         cost=excess,
         false_alarm_rate=found.false_alarm_rate,
+        quiet_windows=found.reference_weeks,
         evidence=f"{found.metric} {newest.value:.4g} in the week of {newest.start}, {side} the "
         f"bound of {found.bound:.4g}; {found.reference:.4g} in {found.reference_weeks} earlier "
         f"weeks ({newest.labelled:,} of {newest.points:,} labels)",

@@ -12,6 +12,7 @@ from pipelines.core.findings import Finding, Interval
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record
 from pipelines.drift.week_distance import WeekDistance
+from pipelines.drift.week_inside import WeekInside
 from pipelines.monitoring.attribution import Attribution
 from pipelines.monitoring.metrics.estimates import Estimates
 from pipelines.monitoring.metrics.measures import Measures
@@ -44,7 +45,12 @@ class Alarm(Record):
     since: Instant | None = Field(description="start of the first of the unbroken alarms")
     cost: float | None = Field(description="loss a point, in the metric's unit; None: unknown")
     false_alarm_rate: float | None = Field(
-        default=None, description="share of the model's own quiet weeks that would have alarmed"
+        default=None,
+        description="share of quiet windows of the model's own history that would have alarmed; "
+        "None: not measured",
+    )
+    quiet_windows: int = Field(
+        default=0, description="how many there were: weeks, or days where rows were sent again"
     )
     evidence: str = Field(description="one sentence with the numbers")
     further: tuple[str, ...] = Field(
@@ -126,6 +132,9 @@ class Arrival(Record):
     newest: Instant | None = Field(description="known time of the newest row")
     silent_for_s: float | None
     longest_pause_s: float | None = Field(description="between arrivals, before the newest row")
+    pauses_s: tuple[float, ...] = Field(
+        default=(), description="the longest pause of each week with arrivals, oldest first"
+    )
 
 
 class DriftWeeks(Record):
@@ -170,6 +179,9 @@ class TrainingRange(Record):
         description="features of decision points, or those that the service answered with"
     )
     weeks: tuple[RangeWeek, ...] = Field(description="oldest first; the newest ends as of the run")
+    training: tuple[WeekInside, ...] = Field(
+        default=(), description="weeks of training against the range of its other weeks"
+    )
 
 
 Health = Literal["healthy", "degraded", "broken_data", "unknown"]

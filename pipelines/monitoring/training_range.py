@@ -13,11 +13,15 @@ import numpy as np
 import pandas as pd
 
 from pipelines.core.arrays import Mask
+from pipelines.core.findings import Interval
 from pipelines.core.weeks import WEEK
 from pipelines.drift.bins import NumberBins
-from pipelines.drift.multivariate import ERROR, joint_rows
+from pipelines.drift.multivariate import ERROR
 from pipelines.drift.profile import ColumnProfile
+from pipelines.drift.training_range import inside_plane
 from pipelines.drift.version_profile import LABEL, VersionProfile
+from pipelines.drift.week_inside import WeekInside
+from pipelines.monitoring.quiet_windows import rate_of
 from pipelines.monitoring.report import Alarm, Cause, RangeSource, RangeWeek, TrainingRange
 from pipelines.stats.proportion import wilson_interval
 
@@ -72,7 +76,7 @@ def training_range(
             found.append(week)
     if not found or found[-1].start < as_of - WEEK:
         return None
-    return TrainingRange(source=source, weeks=tuple(found))
+    return TrainingRange(source=source, weeks=tuple(found), training=profile.inside)
 
 
 def range_alarm(found: TrainingRange, wanted: float) -> Alarm | None:
@@ -80,16 +84,18 @@ def range_alarm(found: TrainingRange, wanted: float) -> Alarm | None:
 
     The share is below the declared one, and so is its whole interval. Points are computed from rows
     that other checks judge, so their alarm is drift; that of served features may be their feed.
+    False alarms are weeks of training that are outside of the range of its other weeks.
 
     Arguments:
         found: the shares by week.
         wanted: smallest share that is no alarm.
     """
-    low = list(takewhile(lambda week: _below(week, wanted), reversed(found.weeks)))
+    low = list(takewhile(lambda week: _below(week.interval, wanted), reversed(found.weeks)))
     if not low:
         return None
     newest, first = low[0], low[-1]
     earlier = ", ".join(f"{week.share:.1%}" for week in found.weeks[:-1])
+    quiet = [_quiet_alarm(week, wanted) for week in found.training]
     return Alarm(
         name=f"{NAME}.{found.source}",
         cause=Cause.FEED if found.source == "served" else Cause.DRIFT,
@@ -100,6 +106,8 @@ def range_alarm(found: TrainingRange, wanted: float) -> Alarm | None:
         interval=newest.interval,
         since=first.start,
         cost=None,
+        false_alarm_rate=rate_of(quiet),
+        quiet_windows=len(quiet),
         evidence=f"{newest.share:.1%} of {newest.rows:,} {SOURCES[found.source]} lie in the range "
         f"of training, wanted at least {wanted:.0%}: {least_inside(newest)}"
         + (f"; weeks before: {earlier}" if earlier else ""),
@@ -112,9 +120,12 @@ def least_inside(week: RangeWeek) -> str:
     return ", ".join(f"{name} {share:.1%}" for share, name in outside[:SHOWN_COLUMNS])
 
 
-def _below(week: RangeWeek, wanted: float) -> bool:
-    high = week.interval.high
-    return high is not None and high < wanted
+def _quiet_alarm(week: WeekInside, wanted: float) -> bool:
+    return _below(wilson_interval(week.inside, week.rows, LEVEL), wanted)
+
+
+def _below(share: Interval, wanted: float) -> bool:
+    return share.high is not None and share.high < wanted
 
 
 def _inside(profile: VersionProfile, rows: pd.DataFrame) -> Iterator[tuple[str, Mask]]:
@@ -124,10 +135,7 @@ def _inside(profile: VersionProfile, rows: pd.DataFrame) -> Iterator[tuple[str, 
             yield name, _in_range(column, column.bins, rows[name])
     space, joint = profile.space, profile.joint
     if space is not None and joint is not None and set(space.columns) <= set(rows.columns):
-        bins = joint.columns[ERROR].bins
-        if isinstance(bins, NumberBins):
-            errors = joint_rows(space, rows)[ERROR].to_numpy(np.float64)
-            yield ERROR, np.asarray(errors <= bins.edges[-1], bool)
+        yield ERROR, inside_plane(space, joint, rows)
 
 
 def _in_range(column: ColumnProfile, bins: NumberBins, values: pd.Series) -> Mask:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.core.records import Instant, Record
+from pipelines.core.weeks import WEEK
 
 if TYPE_CHECKING:
     import ibis
@@ -44,10 +45,13 @@ class Pauses(Record):
 
     newest: Instant | None = Field(description="known time of the newest row")
     longest_s: float | None = Field(description="longest time without a row before the newest")
+    weeks_s: tuple[float, ...] = Field(
+        default=(), description="the longest that ended in each seven days, oldest first"
+    )
 
 
 def pauses(table: ibis.Table, since: datetime) -> Pauses:
-    """The newest arrival, and the longest pause between arrivals.
+    """The newest arrival, and the longest pause between arrivals, in all and by seven days.
 
     Arguments:
         table: canonical rows of a stream.
@@ -59,9 +63,14 @@ def pauses(table: ibis.Table, since: datetime) -> Pauses:
     times = rows.select("known_time", at=rows.known_time.epoch_seconds().cast("float64"))
     before = times["at"].lag().over(ibis.window(order_by="at"))
     gaps = times.mutate(gap=times["at"] - before)
-    found = gaps.aggregate(newest=gaps.known_time.max(), longest=gaps.gap.max())
-    row = found.to_pyarrow().to_pylist()[0]
-    newest: datetime | None = row["newest"]
+    passed = (gaps["at"] - since.timestamp()) / WEEK.total_seconds()
+    weeks = gaps.group_by(week=passed.floor().cast("int64")).aggregate(
+        newest=gaps.known_time.max(), longest=gaps.gap.max()
+    )
+    found = sorted(weeks.to_pyarrow().to_pylist(), key=lambda row: row["week"])
+    longest = tuple(row["longest"] for row in found if row["longest"] is not None)
     return Pauses(
-        newest=None if newest is None else newest.replace(tzinfo=UTC), longest_s=row["longest"]
+        newest=found[-1]["newest"].replace(tzinfo=UTC) if found else None,
+        longest_s=max(longest, default=None),
+        weeks_s=longest,
     )

@@ -9,7 +9,7 @@ from pipelines.core.time import instant_text
 from pipelines.monitoring.alerts import BROKEN_DATA, BY_SUBJECT, Message, OpenAlert, alarms_of
 from pipelines.monitoring.report import Alarm, MonitorReport
 from pipelines.monitoring.triage import triage
-from pipelines.reporting.monitor_text import ACTIONS, HEALTH, since_text
+from pipelines.reporting.monitor_text import ACTIONS, HEALTH, false_alarms_text, since_text
 
 SHOWN = 5  # further alarms that are named
 
@@ -53,12 +53,9 @@ def _shown(report: MonitorReport) -> str:
 
 
 def _certainty(alarm: Alarm) -> str:
-    known = [_interval(alarm.interval)] if alarm.interval else []
-    if alarm.false_alarm_rate is not None:
-        known.append(f"false alarms in {alarm.false_alarm_rate:.0%} of this model's quiet weeks")
-    if not known and alarm.cause in BY_SUBJECT:
-        return "counted on every row that arrived"
-    return "; ".join(known) or "no interval is known"
+    counted = "counted on every row that arrived" if alarm.cause in BY_SUBJECT else ""
+    size = _interval(alarm.interval) if alarm.interval else counted
+    return "; ".join(filter(None, [size, false_alarms_text(alarm)]))
 
 
 def _interval(interval: Interval) -> str:

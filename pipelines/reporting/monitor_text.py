@@ -70,7 +70,8 @@ def _alarms(report: MonitorReport) -> Iterator[str]:
     yield f"Alarms: {len(report.alarms)}"
     unit = report.performance.metric
     for alarm in report.alarms:
-        yield f"  {alarm.name}, since {since_text(alarm)}, {_cost(alarm, unit)}"
+        facts = [_cost(alarm, unit), false_alarms_text(alarm)]
+        yield from _wrapped(f"{alarm.name}, since {since_text(alarm)}, {', '.join(facts)}")
         yield from _wrapped(alarm.evidence, "    ")
         if alarm.further:
             yield from _wrapped(f"and {', '.join(alarm.further)}", "    ")
@@ -84,9 +85,15 @@ def since_text(alarm: Alarm) -> str:
 
 
 def _cost(alarm: Alarm, unit: str) -> str:
-    cost = "cost unknown" if alarm.cost is None else f"cost {alarm.cost:.3g} {unit} a point"
-    rate = alarm.false_alarm_rate
-    return cost if rate is None else f"{cost}, false alarms in {rate:.0%} of quiet weeks"
+    return "cost unknown" if alarm.cost is None else f"cost {alarm.cost:.3g} {unit} a point"
+
+
+def false_alarms_text(alarm: Alarm) -> str:
+    """How often an alarm like this would have been false in the model's own history."""
+    rate, windows = alarm.false_alarm_rate, alarm.quiet_windows
+    if rate is None:
+        return f"false alarms not measured: {windows} quiet windows"
+    return f"false alarms in {rate:.0%} of {windows} quiet windows"
 
 
 def _performance(report: MonitorReport) -> Iterator[str]:

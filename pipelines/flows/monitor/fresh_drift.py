@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ class FreshDrift:
         since: start of the newest week.
         segments: the segments whose share of the points has changed most; none: too few numbers.
         label_shares: of a classifier, estimated on the newest week.
+        quiet_unseen: by feature in ``unseen``, the share of each week of training that has a text
+            that its other weeks do not have.
     """
 
     columns: tuple[ColumnDrift, ...]
@@ -46,6 +49,7 @@ class FreshDrift:
     since: datetime
     segments: tuple[SegmentChange, ...] = ()
     label_shares: tuple[LabelShare, ...] = ()
+    quiet_unseen: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 def fresh_drift(
@@ -73,7 +77,7 @@ def fresh_drift(
     Returns:
         ``None`` for a version without a profile, and without fresh points.
     """
-    from pipelines.drift.calibration import column_drift
+    from pipelines.drift.calibration import column_drift, unseen_by_week
     from pipelines.drift.compared_weeks import compared_weeks
     from pipelines.drift.multivariate import ERRORS, SEGMENT, joint_rows, segment_changes
     from pipelines.drift.profile import Profile, unseen_texts
@@ -99,6 +103,7 @@ def fresh_drift(
         segments = segment_changes(*compared_weeks(reference.joint, rows, begin)) if joint else ()
     since = as_of - WEEK
     newest = fresh[_lately(fresh, since)]
+    unseen = unseen_texts(reference.training, newest[list(champion.spec.input_names)])
     inputs = fresh[["decision_time", *champion.spec.input_names]]
     answered = fresh[_lately(fresh, champion.plan.recent.end)]  # the profile has those before
     return FreshDrift(
@@ -108,7 +113,7 @@ def fresh_drift(
             *drift(reference.predictions, answered[["decision_time", PREDICTION]]),
             *joint,
         ),
-        unseen=unseen_texts(reference.training, newest[list(champion.spec.input_names)]),
+        unseen=unseen,
         rows=len(newest),
         since=since,
         segments=segments,
@@ -117,6 +122,7 @@ def fresh_drift(
             champion.spec.classes,
             served.where(_lately(served.rows, since)).predictions,
         ),
+        quiet_unseen={name: unseen_by_week(reference.training.columns[name]) for name in unseen},
     )
 
 

@@ -71,6 +71,7 @@ def arrivals(tables: Tables, as_of: datetime, weeks: int) -> tuple[Arrival, ...]
                 newest=own.newest,
                 silent_for_s=silent,
                 longest_pause_s=own.longest_s,
+                pauses_s=own.weeks_s,
             )
         )
     return tuple(found)

@@ -20,6 +20,7 @@ from pipelines.flows.monitor.collaborators import MonitorCollaborators
 from pipelines.flows.monitor.fresh_drift import FreshDrift, fresh_drift
 from pipelines.flows.monitor.incoming import arrivals, check_windows, repeat_alarms
 from pipelines.flows.monitor.outcomes import Outcomes, read_outcomes, shared_spec
+from pipelines.flows.monitor.quiet_contract import quiet_windows
 from pipelines.flows.monitor.training_range import range_checks
 from pipelines.flows.versions import VersionReader
 from pipelines.gates.refresh.record import RefreshRecord
@@ -153,6 +154,10 @@ def _observe(opened: _Opened) -> MonitorReport:
         own = {name: tables[name] for name in spec.streams}
         collaborators.progress("checking fresh rows")
         windows = check_windows(champion, own, identity, as_of, weeks, collaborators.suite_runner)
+        marked = with_exclusions(champion.spec, opened.entries, as_of)
+        quiet = quiet_windows(
+            champion, marked, windows[0], events, snapshot, own, collaborators.suite_runner
+        )
         arrived = arrivals(own, as_of, weeks)
         repeated = repeat_alarms(spec, own, as_of)
         collaborators.progress("scoring matured points")
@@ -166,7 +171,7 @@ def _observe(opened: _Opened) -> MonitorReport:
     realised = performance(spec, outcomes.weeks, record.fresh_losses())
     drifted = _drift_alarms(spec, drift, realised)
     found = [
-        *contract_alarms(spec, windows),
+        *contract_alarms(spec, windows, quiet),
         *(range_alarm(one, spec.gates.contract.mostly) for one in ranges),
         *(silence_alarm(one, spec.monitor.silence) for one in arrived),
         *repeated,
@@ -223,7 +228,13 @@ def _drift_alarms(spec: ModelSpec, drift: FreshDrift | None, realised: Performan
         return []
     return [
         *drift_alarms(drift.columns, harmless_since(realised), drift.segments),
-        *unseen_alarms(drift.unseen, drift.rows, spec.monitor.unseen_share, drift.since),
+        *unseen_alarms(
+            drift.unseen,
+            drift.rows,
+            spec.monitor.unseen_share,
+            drift.since,
+            drift.quiet_unseen,
+        ),
     ]
 
 

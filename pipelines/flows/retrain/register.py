@@ -156,9 +156,11 @@ def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:
         recent: rows of the recent window.
         scored: the twin's predictions for them.
     """
+    from pipelines.drift.bins import NumberBins
     from pipelines.drift.multivariate import fit_space, joint_profile
     from pipelines.drift.predictions import continued_predictions
     from pipelines.drift.profile import reference_profile
+    from pipelines.drift.training_range import weeks_inside
     from pipelines.drift.version_profile import LABEL, PREDICTION, VersionProfile
     from pipelines.flows.retrain.earlier.predictions import earlier_predictions
     from pipelines.training.columns import categorical_features
@@ -175,13 +177,17 @@ def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:
     )
     answered = recent[["decision_time"]].assign(**{PREDICTION: scored.answers})
     earlier = earlier_predictions(run)
+    training = reference_profile(rows, (*inputs, LABEL), categorical)
+    joint = None if space is None else joint_profile(space, rows)
+    numbers = [name for name in inputs if isinstance(training.columns[name].bins, NumberBins)]
     return VersionProfile(
-        training=reference_profile(rows, (*inputs, LABEL), categorical),
+        training=training,
         predictions=reference_profile(answered, [PREDICTION])
         if earlier is None
         else continued_predictions(earlier, answered),
         space=space,
-        joint=None if space is None else joint_profile(space, rows),
+        joint=joint,
+        inside=weeks_inside(rows, numbers, space, joint),
     )
 
 

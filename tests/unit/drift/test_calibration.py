@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.drift.calibration import AlarmRate, ColumnDrift, column_drift
+from pipelines.drift.calibration import AlarmRate, ColumnDrift, column_drift, unseen_by_week
 from pipelines.drift.profile import Profile, profile_like, reference_profile
 
 MONDAY = datetime(2025, 1, 6, tzinfo=UTC)
@@ -99,6 +99,14 @@ def test_alarms_that_the_reference_would_have_raised_are_counted() -> None:
     weeks = [rows(1, first=week, shift=0.6 * (week in {8, 9})) for week in range(40)]
     found = drift(reference_profile(pd.concat(weeks), ["number"]), rows(1, first=40))["number"]
     assert found.false_alarms == AlarmRate(alarms=1, weeks=40)
+
+
+def test_texts_that_only_one_week_has_are_unseen_by_the_others() -> None:
+    weeks = [rows(1, first=week) for week in range(5)]
+    weeks[3].loc[:6, "kind"] = "c"
+    weeks[4].loc[:20, "kind"] = None
+    found = reference_profile(pd.concat([*weeks, rows(1, first=5)[:20]]), ["kind"])
+    assert unseen_by_week(found.columns["kind"]) == (0.0, 0.0, 0.0, 7 / 280, 0.0), "20 are too few"
 
 
 def test_missing_and_unseen_values_are_reported(reference: Profile) -> None:

@@ -22,6 +22,13 @@ def test_silence_is_an_alarm_beyond_twice_the_longest_pause():
     assert "no row for 21h" in alarm.evidence
 
 
+def test_a_week_whose_pause_no_other_week_comes_near_is_a_false_alarm_of_silence():
+    paused = arrival(21, 10).model_copy(update={"pauses_s": (3600.0, 3 * 3600.0, 10 * 3600.0)})
+    alarm = silence_alarm(paused, 2)
+    assert (alarm.false_alarm_rate, alarm.quiet_windows) == (1 / 3, 3)
+    assert silence_alarm(arrival(21, 10), 2).false_alarm_rate is None
+
+
 def test_a_stream_without_arrivals_has_no_pause_to_compare_with():
     empty = Arrival(stream="sales", newest=None, silent_for_s=None, longest_pause_s=None)
     assert silence_alarm(empty, 2) is None
@@ -43,7 +50,7 @@ def test_a_day_that_was_sent_twice_is_an_alarm_of_the_feed():
     alarm = repeat_alarm("sales", repeats(*USUAL, 0.01, 0.5, 0.02))
     assert (alarm.cause, alarm.subject, alarm.size) == (Cause.FEED, "sales", 0.5)
     assert alarm.since == NEWEST - timedelta(days=2)
-    assert alarm.false_alarm_rate == 0
+    assert (alarm.false_alarm_rate, alarm.quiet_windows) == (0, 26)
     assert "50.0% of 100 rows of 2026-01-03 repeat others" in alarm.evidence
 
 

@@ -33,6 +33,20 @@ def test_an_alarm_lasts_since_the_first_window_of_an_unbroken_run():
     assert (alarm.cause, alarm.subject) == (Cause.FEED, "dispensing.quantity")
 
 
+def test_the_rate_of_false_alarms_is_the_share_of_quiet_windows_in_which_a_check_fails():
+    other = RANGE.replace("quantity", "price")
+    quiet = [frozenset(names) for names in ((RANGE,), (), (other,), ())]
+    [alarm] = contract_alarms(SPEC, windows([RANGE]), quiet)
+    assert (alarm.false_alarm_rate, alarm.quiet_windows) == (0.25, 4)
+    [alarm] = contract_alarms(SPEC, windows([RANGE]), quiet[:2])
+    assert (alarm.false_alarm_rate, alarm.quiet_windows) == (None, 2), "too few to tell"
+
+
+def test_copies_that_contradict_each_other_have_no_measured_rate():
+    [alarm] = contract_alarms(SPEC, windows(["contract.identity.dispensing"]), [frozenset()] * 9)
+    assert (alarm.false_alarm_rate, alarm.quiet_windows) == (None, 0)
+
+
 def test_checks_of_one_column_are_one_alarm():
     suite, mean = "contract.suite.dispensing.quantity.range", RANGE.replace("range", "mean")
     [alarm] = contract_alarms(SPEC, windows([suite, mean, RANGE]))

@@ -5,7 +5,8 @@ from datetime import timedelta
 from pipelines.core.time import parse_instant
 from pipelines.drift.calibration import AlarmRate, ColumnDrift
 from pipelines.drift.multivariate import SegmentChange
-from pipelines.monitoring.drift import drift_alarms, unseen_alarms
+from pipelines.monitoring.drift import drift_alarms, real_world_alarm, unseen_alarms
+from pipelines.monitoring.performance import WORSE
 from pipelines.monitoring.report import Cause
 
 MONDAY = parse_instant("2026-03-02")
@@ -41,7 +42,7 @@ def test_a_column_above_its_threshold_is_an_alarm_with_the_rate_of_false_ones():
         Cause.DRIFT,
         MONDAY - WEEK,
     )
-    assert (alarm.cost, alarm.false_alarm_rate) == (None, 1 / 16)
+    assert (alarm.cost, alarm.false_alarm_rate, alarm.quiet_windows) == (None, 1 / 16, 16)
 
 
 def test_drift_of_segments_names_those_that_changed_most():
@@ -63,3 +64,19 @@ def test_values_that_training_lacked_are_an_alarm_from_a_share_on():
     [alarm] = unseen_alarms(unseen, 1000, 0.01, MONDAY)
     assert (alarm.subject, alarm.cause, alarm.size) == ("medicine", Cause.CATEGORY, 0.015)
     assert "'b', 'a'" in alarm.evidence
+    assert (alarm.false_alarm_rate, alarm.quiet_windows) == (None, 0)
+
+
+def test_weeks_of_training_with_a_value_of_their_own_are_false_alarms_of_new_values():
+    unseen, quiet = {"medicine": {"a": 15}}, {"medicine": (0.0, 0.01, 0.002, 0.0)}
+    [alarm] = unseen_alarms(unseen, 1000, 0.01, MONDAY, quiet)
+    assert (alarm.false_alarm_rate, alarm.quiet_windows) == (0.25, 4)
+
+
+def test_a_change_of_the_world_is_no_more_often_false_than_its_rarest_part():
+    moved = drift_alarms([drift(), drift(column="label", rate=AlarmRate(alarms=3, weeks=20))], None)
+    worse = moved[0].model_copy(
+        update={"name": WORSE, "cause": Cause.MODEL, "false_alarm_rate": None, "cost": 1.0}
+    )
+    alarm = real_world_alarm([*moved, worse])
+    assert (alarm.false_alarm_rate, alarm.quiet_windows) == (1 / 16, 16)

@@ -9,6 +9,7 @@ from pipelines.core.weeks import WEEK
 from pipelines.drift.multivariate import ERROR, fit_space, joint_profile
 from pipelines.drift.profile import reference_profile
 from pipelines.drift.version_profile import LABEL, VersionProfile
+from pipelines.drift.week_inside import WeekInside
 from pipelines.monitoring.report import Cause, RangeWeek, TrainingRange
 from pipelines.monitoring.training_range import LEVEL, range_alarm, training_range
 from pipelines.stats.proportion import wilson_interval
@@ -119,3 +120,14 @@ def test_the_alarm_has_the_columns_the_trend_and_when_it_began():
         in (alarm.evidence)
     )
     assert alarm.evidence.endswith("weeks before: 99.0%, 80.0%")
+
+
+def test_weeks_of_training_below_the_wanted_share_are_false_alarms():
+    training = tuple(
+        WeekInside(week=parse_instant("2026-01-05") + number * WEEK, rows=100, inside=inside)
+        for number, inside in enumerate((100, 86, 70, 99))  # 86 is not surely below 90 %
+    )
+    found = weeks_of(700).model_copy(update={"training": training})
+    alarm = range_alarm(found, 0.9)
+    assert (alarm.false_alarm_rate, alarm.quiet_windows) == (0.25, 4)
+    assert range_alarm(weeks_of(700), 0.9).false_alarm_rate is None, "an older version"

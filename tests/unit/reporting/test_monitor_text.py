@@ -1,0 +1,23 @@
+"""The screen of a monitoring report."""
+
+from __future__ import annotations
+
+from pipelines.monitoring.report import Cause
+from pipelines.reporting.monitor_text import WIDTH, monitor_text
+from tests.support.monitor_reports import alarm, report
+
+
+def screen(**fields: object) -> list[str]:
+    return list(monitor_text(report(alarm(Cause.FEED).model_copy(update=fields))))
+
+
+def test_each_alarm_has_how_often_it_would_have_been_false() -> None:
+    measured = " ".join(screen(false_alarm_rate=0.02, quiet_windows=50))
+    assert "cost unknown, false alarms in 2% of 50 quiet windows" in measured
+    unknown = " ".join(screen(quiet_windows=2))
+    assert "cost unknown, false alarms not measured: 2 quiet windows" in unknown
+
+
+def test_the_heading_of_an_alarm_is_no_wider_than_the_screen() -> None:
+    lines = screen(name="contract.envelope.dispensing.quantity_of_packs.range")
+    assert max(map(len, lines)) <= WIDTH
