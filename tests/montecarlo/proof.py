@@ -29,6 +29,7 @@ from tests.montecarlo.drift.concept import drift_concept
 from tests.montecarlo.drift.predictions import drift_predictions
 from tests.montecarlo.drift.reconstruction import drift_reconstruction, drift_together
 from tests.montecarlo.drift.rows import drift_planted, drift_refreshed, drift_stable
+from tests.montecarlo.drift.two_weeks import drift_two_weeks
 from tests.montecarlo.effects.rows import effects
 from tests.montecarlo.few_entities import few_series
 from tests.montecarlo.first_version import replayed_first_versions
@@ -207,6 +208,7 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row | MeanRow]], float], ...
     ("One canary with segments", segments, 1.0),
     ("Effects of a version on groups of entities", effects, 1.0),
     ("Drift: a stable, seasonal year", drift_stable, 0.01),
+    ("Drift: two weeks in a row", drift_two_weeks, 0.5),
     ("Drift: planted changes", drift_planted, 0.01),
     ("Drift: a champion that is refreshed", drift_refreshed, 0.01),
     ("Drift: predictions", drift_predictions, 0.025),
