@@ -100,8 +100,8 @@ def column_drift(
     weeks from the same time of the year. A week of the reference is not compared with the two on
     either side of it, which are more like it than those of another year. For equal noise, the weeks
     have at most as many rows as the fresh one: others are drawn at random. k is at least 3 and is
-    chosen for all columns together, so that a year without drift has on average at most
-    ``alarms_a_year`` weeks in which any column is above its threshold.
+    chosen for all columns together, so that by the normal law a year without drift has on average
+    at most ``alarms_a_year`` weeks in which any column is above its threshold.
 
     Only weeks with at least 30 rows, and rows on all usual weekdays of the reference, are used.
 
