@@ -92,4 +92,5 @@ def _of_others(least: Floats) -> Floats:
     if len(least) < 2:
         return np.full(len(least), np.inf)
     first, second = np.sort(least)[:2]
-    return np.where(np.arange(len(least)) == int(least.argmin()), second, first)
+    lowest = np.arange(len(least)) == int(least.argmin())
+    return np.asarray(np.where(lowest, second, first))
