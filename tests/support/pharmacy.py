@@ -13,6 +13,7 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -218,7 +219,8 @@ class Pharmacy:
 
     def copy(self, home: Path) -> Self:
         """Another home in the same state, with the same store."""
-        shutil.copytree(self.home, home)
+        logs = shutil.ignore_patterns("*.db-wal", "*.db-shm")  # of databases that are open
+        shutil.copytree(self.home, home, ignore=logs, copy_function=_copy_file)
         return dataclasses.replace(self, home=home)
 
     def twin(self, folder: Path) -> Self:
@@ -264,6 +266,18 @@ class RetrainResult:
             for finding in self.done.findings
             if finding.blocking and finding.verdict.value != "pass"
         }
+
+
+def _copy_file(source: str, target: str) -> None:
+    """Copy a file; a database by SQLite, since closing its file takes a process's locks away."""
+    if not source.endswith(".db"):
+        shutil.copy2(source, target)
+        return
+    with (
+        contextlib.closing(sqlite3.connect(source)) as original,
+        contextlib.closing(sqlite3.connect(target)) as copied,
+    ):
+        original.backup(copied)
 
 
 def write_days(
