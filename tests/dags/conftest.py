@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -36,14 +35,18 @@ os.environ |= {
 sys.path.append(PLUGINS)  # as Airflow's processes do
 
 
+def pytest_unconfigure() -> None:
+    """Remove Airflow's home, which every process that collects these tests makes."""
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def airflow_database() -> Iterator[Path]:
+def airflow_database() -> Path:
     """Airflow's home with an empty database."""
     from airflow.utils import db
 
     db.initdb()
-    yield HOME
-    shutil.rmtree(HOME, ignore_errors=True)
+    return HOME
 
 
 @pytest.fixture(scope="session")

@@ -217,6 +217,7 @@ def mlflow(home: Path, database: str = "", login: str = "") -> tuple[Server, str
 
     if login:
         settings |= {"MLFLOW_LOGIN_DATABASE_URI": login, "MLFLOW_FLASK_SERVER_SECRET_KEY": "tests"}
+        settings["TMPDIR"] = str(home)  # it keeps the address of this database in a file there
         command: list[str | Path] = [sys.executable, MLFLOW_WITH_LOGIN, *options]
         return Server(
             _program(command, log, environment=inherited | settings), answers, log
