@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import count, islice, pairwise, takewhile
+from itertools import chain, count, islice, pairwise, takewhile
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from pipelines.core.errors import SpecError
+from pipelines.core.errors import GauntletError, SpecError
 from pipelines.core.names import Name
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import instant_text, refuse_future, time_left, utc
 from pipelines.flows.fits_ahead import fits_ahead
 from pipelines.flows.retrain.request import Request
-from pipelines.flows.retrain.run import Fit, RetrainCollaborators
+from pipelines.flows.retrain.run import (
+    Fit,
+    RetrainCollaborators,
+    identify_run,
+    requested_spec,
+)
 from pipelines.flows.retrain.steps import retrain
 from pipelines.release.ledger import Entry
 from pipelines.release.lineages import branch
+from pipelines.release.reconciliation import exists
 from pipelines.release.verification import verified_entries
 from pipelines.spec.model import ModelSpec
 
@@ -73,14 +80,18 @@ class Backfill:
         goes on where it ended. While a week is decided, the fits of the next one are made.
 
         Raises:
+            GauntletError: the next week's champion was removed.
             As ``flows.retrain.steps.retrain`` and ``release.lineages.branch``.
         """
         request, using = self.request, self.collaborators
         if not request.from_scratch:
             start_lineage(request.model, self.lineage, request.as_of[0], using)
         live = verified_entries(request.model, using.ledger)
-        decided = {e.as_of for e in using.ledger.entries(request.model, self.lineage) if e.decision}
+        own = verified_entries(request.model, using.ledger, self.lineage)
+        decided = {entry.as_of for entry in own if entry.decision}
         coming = [as_of for as_of in request.as_of if as_of not in decided]
+        if coming and own:
+            self._refuse_removed(own[-1].champion_after)
         with fits_ahead([self._request(as_of) for as_of in coming], using) as ahead:
             began = using.clock.now()
             for number, as_of in enumerate(request.as_of, 1):
@@ -93,19 +104,49 @@ class Backfill:
     def _week(self, as_of: datetime, live: tuple[Entry, ...], fit: Fit, where: str) -> BackfillWeek:
         using = self.collaborators
         prefixed = replace(using, fit=fit, progress=lambda text: using.progress(f"{where}: {text}"))
-        done = retrain(self._request(as_of), prefixed)
-        earlier = done.run.identity.decided
-        version = done.version.version if done.version else earlier and earlier.candidate
-        champion = version if done.decision.outcome.moves else done.run.identity.champion
+        entry = self._decided(as_of)
+        if entry is None or self._may_be_unfinished(entry):
+            retrain(self._request(as_of), prefixed)
+            entry = self._decided(as_of)
+        if entry is None or entry.decision is None:
+            raise RuntimeError(f"the ledger has no decision of {self.lineage} as of {as_of}")
         return BackfillWeek(
             as_of=as_of,
-            outcome=done.decision.outcome.value,
-            reasons=done.decision.reasons,
-            version=version,
-            champion=champion,
+            outcome=entry.outcome,
+            reasons=entry.decision.reasons,
+            version=entry.candidate,
+            champion=entry.champion_after,
             live_outcome=_outcome(live, as_of),
             live_champion=_champion(live, as_of),
         )
+
+    def _decided(self, as_of: datetime) -> Entry | None:
+        """The decision about a week, if it was requested as it is now."""
+        request, using = self._request(as_of), self.collaborators
+        spec = requested_spec(request, using.load_spec, using.ledger)
+        return identify_run(request, spec, using.load_suite(spec), using.ledger).decided
+
+    def _may_be_unfinished(self, entry: Entry) -> bool:
+        """Whether a kill may have kept the pages of the newest decision from being written.
+
+        Without its versions, which may have been pruned, there are no pages.
+        """
+        using = self.collaborators
+        own = using.ledger.entries(entry.model, self.lineage)
+        if any(one.decision for one in own[entry.sequence :]):
+            return False
+        named = filter(None, (entry.champion_before, entry.candidate))
+        return all(exists(entry.model, one, using.versions.registry) for one in named)
+
+    def _refuse_removed(self, champion: str | None) -> None:
+        model, registry = self.request.model, self.collaborators.versions.registry
+        if champion is not None and not exists(model, champion, registry):
+            raise GauntletError(
+                "the champion of the next week was removed",
+                where=f"{model}, lineage {self.lineage}",
+                got=f"version {champion}",
+                hint="a backfill that begins or ends with another week has a lineage of its own",
+            )
 
     def _request(self, as_of: datetime) -> Request:
         model, reason = self.request.model, self.request.reason
@@ -125,6 +166,12 @@ def backfill_instants(
     Raises:
         SpecError: there is no instant or too many, or neither a cadence nor a schedule.
     """
+    if last < first:
+        raise SpecError(
+            "a backfill ends before it begins",
+            got=f"{instant_text(first)} to {instant_text(last)}",
+            wanted="the earlier instant first",
+        )
     if every is not None:
         if every <= timedelta(0):
             raise SpecError(
@@ -140,13 +187,16 @@ def backfill_instants(
             got="no `schedule` in the declaration",
             hint="give one: --every 7d",
         )
-    dates = tuple(islice(takewhile(lambda at: at <= last, found), MOST_INSTANTS + 1))
+    earliest = next(found)
+    known = takewhile(lambda at: at <= last, chain((earliest,), found))
+    dates = tuple(islice(known, MOST_INSTANTS + 1))
     if not 0 < len(dates) <= MOST_INSTANTS:
         raise SpecError(
             "these are no as-of instants for a backfill",
             where=f"{instant_text(first)} to {instant_text(last)}",
             got=f"more than {MOST_INSTANTS} instants" if dates else "no instant",
             wanted=f"1 to {MOST_INSTANTS} instants",
+            hint="" if dates else f"the next scheduled instant is {instant_text(earliest)}",
         )
     return dates
 
@@ -166,7 +216,7 @@ def open_backfill(request: BackfillRequest, collaborators: RetrainCollaborators)
     """Check the request and name its lineage; nothing is computed or written.
 
     The name is ``backfill-<first day>-<last day>-<digest>``. The digest covers the instants, the
-    declaration and where the lineage begins.
+    declaration, the suite and where the lineage begins.
 
     Raises:
         SpecError: the instants do not increase, or the declaration is wrong.
@@ -182,7 +232,8 @@ def open_backfill(request: BackfillRequest, collaborators: RetrainCollaborators)
             wanted="each instant once, the oldest first",
         )
     refuse_future(dates[-1], collaborators.clock.now(), where)
-    return Backfill(request, _lineage(request, spec), collaborators)
+    lineage = _lineage(request, spec, collaborators.load_suite(spec))
+    return Backfill(request, lineage, collaborators)
 
 
 def start_lineage(
@@ -207,12 +258,13 @@ def start_lineage(
         return branch(model, lineage, as_of, collaborators.ledger)
 
 
-def _lineage(request: BackfillRequest, spec: ModelSpec) -> str:
+def _lineage(request: BackfillRequest, spec: ModelSpec, suite: Mapping[str, Any]) -> str:
     digest = digest_of(
         {
             "as_of": [instant_text(one) for one in request.as_of],
             "from_scratch": request.from_scratch,
             "spec": spec.digest,
+            "suite": digest_of(dict(suite)),
         }
     )
     first, last = request.as_of[0], request.as_of[-1]

@@ -276,7 +276,7 @@ def test_a_lineage_other_than_live_has_its_own_champion_and_touches_no_alias(
     champion: Pharmacy, tmp_path: Path
 ) -> None:
     pharmacy = champion.copy(tmp_path / "home")
-    pharmacy.declare(RICH)
+    pharmacy.declare(RICH, review="required")  # which is assumed where nothing serves
     reported = pharmacy.retrain(SECOND, lineage="backfill")
     assert reported.outcome == "first_version", reported.against()
     assert outcomes(pharmacy, "backfill") == ["first_version"]

@@ -50,7 +50,6 @@ _REFRESH_HEADLINES = {
 _BACKFILL_HEADLINES = {
     Outcome.PROMOTE: "would have been promoted",
     Outcome.FIRST_VERSION: "would have been promoted as the first champion",
-    Outcome.AWAIT_REVIEW: "would have waited for an approval",
     Outcome.REJECT: "would have been rejected",
     Outcome.HOLD: "would have been held back: not proved",
     Outcome.SUPERSEDED: "void: the champion of the backfill changed meanwhile",
@@ -144,9 +143,11 @@ def _title(about: VersionReview) -> str:
 
 
 def backfill_words(about: VersionReview, decision: Decision) -> str:
-    """What would have become of the candidate of a backfill."""
+    """What would have become of the candidate of a backfill, where approvals are assumed."""
     own = _BACKFILL_REFRESH_HEADLINES if is_refresh(about.findings) else {}
-    return own.get(decision.outcome) or _BACKFILL_HEADLINES[decision.outcome]
+    words = own.get(decision.outcome) or _BACKFILL_HEADLINES[decision.outcome]
+    assumed = about.spec.review == "required" and decision.outcome.moves
+    return f"{words}, if approved" if assumed else words
 
 
 def _against(about: VersionReview) -> list[Finding]:

@@ -8,12 +8,14 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Gate
 from pipelines.core.time import FixedClock, instant_text
-from pipelines.flows.backfill import BackfillRequest, open_backfill
+from pipelines.flows.backfill import Backfill, BackfillRequest, open_backfill
 from pipelines.flows.frames import FRAME, read_rows
 from pipelines.flows.lineages.champion_errors import NOT_MATURED, SAME
 from pipelines.flows.lineages.compare import compare_with_errors
+from pipelines.flows.lineages.pruning import prune_lineage
 from pipelines.flows.retrain.record import judge_again
 from pipelines.flows.retrain.run import OutOfOrder
 from pipelines.gates.refresh.record import RefreshRecord, week_window
@@ -136,6 +138,12 @@ def test_a_backfill_with_nothing_changed_decides_as_live_did(runs, tmp_path):
     assert list(opened.weeks()) == [week], "a repeated backfill is answered from the ledger"
     with pytest.raises(OutOfOrder, match="older than the newest decision"):
         home.retrain(FIRST, lineage=opened.lineage)
+
+    assert prune_lineage("demand", opened.lineage, parts.retraining) == 1
+    assert list(opened.weeks()) == [week], "its decisions are kept"
+    longer = BackfillRequest(model="demand", as_of=(as_of, as_of + WEEK))
+    with pytest.raises(GauntletError, match="champion of the next week was removed"):
+        list(Backfill(longer, opened.lineage, parts.retraining).weeks())
 
 
 def test_the_champions_of_two_lineages_are_scored_on_the_same_points(runs, tmp_path):

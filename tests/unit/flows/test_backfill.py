@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,7 +48,8 @@ def test_a_schedule_in_a_zone_follows_its_clock() -> None:
 @pytest.mark.parametrize(
     ("changed", "last", "every", "message"),
     [
-        ({}, MONDAY - DAY, None, "no instant"),
+        ({}, MONDAY - DAY, None, "ends before it begins"),
+        ({"schedule": "0 8 * * 1"}, MONDAY, None, "instant is 2025-10-06T08:00:00Z"),
         ({}, MONDAY + DAY, timedelta(minutes=1), "more than 520"),
         ({"schedule": None}, MONDAY + DAY, None, "--every 7d"),
         ({}, MONDAY + DAY, timedelta(0), "such as 7d"),
@@ -61,8 +63,14 @@ def test_a_backfill_without_usable_instants_is_refused(
         backfill_instants(spec, MONDAY, last, every)
 
 
-def opened(*dates: datetime, spec: ModelSpec = SPEC, **options: Any) -> Any:
-    parts: Any = SimpleNamespace(load_spec=lambda _: spec, clock=FixedClock(MONDAY + 30 * DAY))
+def opened(
+    *dates: datetime, spec: ModelSpec = SPEC, suite: Mapping[str, Any] | None = None, **options: Any
+) -> Any:
+    parts: Any = SimpleNamespace(
+        load_spec=lambda _: spec,
+        load_suite=lambda _: suite or {},
+        clock=FixedClock(MONDAY + 30 * DAY),
+    )
     return open_backfill(BackfillRequest(model="demand", as_of=dates, **options), parts)
 
 
@@ -75,9 +83,10 @@ def test_the_lineage_names_what_the_backfill_is() -> None:
         opened(*dates, from_scratch=True).lineage,
         opened(MONDAY, MONDAY + 6 * DAY, MONDAY + 7 * DAY).lineage,
         opened(*dates, spec=ModelSpec.model_validate(declaration(seeds=[1]))).lineage,
+        opened(*dates, suite={"dispensing": {"expectations": []}}).lineage,
     }
     assert name not in others
-    assert len(others) == 3
+    assert len(others) == 4
 
 
 def test_instants_out_of_order_or_in_the_future_are_refused() -> None:

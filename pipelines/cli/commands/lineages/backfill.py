@@ -74,7 +74,7 @@ def backfill(
         request = BackfillRequest(model=name, as_of=dates, from_scratch=from_scratch, reason=reason)
         opened = open_backfill(request, collaborators)
         if not as_json:
-            _announce(opened)
+            _announce(opened, spec)
         weeks: list[BackfillWeek] = []
         for week in opened.weeks():
             weeks.append(week)
@@ -97,6 +97,8 @@ def _instant(text: str, where: str, *, end_of_day: bool = False) -> datetime:
 def _recipe(name: str, path: Path) -> ModelSpec:
     from pipelines.spec.load import load_model
 
+    if not path.is_file():
+        raise SpecError("there is no such declaration", where="--recipe", got=str(path))
     spec = load_model(path)
     if spec.name != name:
         raise SpecError(
@@ -109,11 +111,13 @@ def _recipe(name: str, path: Path) -> ModelSpec:
     return spec
 
 
-def _announce(opened: Backfill) -> None:
+def _announce(opened: Backfill, spec: ModelSpec) -> None:
     dates = opened.request.as_of
     console.print(f"lineage {opened.lineage}, {len(dates)} retrainings, as of")
     for at in dates:
         console.print(f"  {instant_text(at)}", highlight=False)
+    if spec.review == "required":
+        console.print("review: required; what passes every gate counts as approved")
 
 
 def _line(week: BackfillWeek) -> str:

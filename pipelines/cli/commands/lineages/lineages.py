@@ -40,7 +40,7 @@ def lineages(
         connect_known(name, lineage)
         removed = prune_lineage(name, lineage, connections.retraining)
         if not as_json:
-            console.print(f"{rich_text(lineage)}: removed {removed} versions")
+            console.print(f"{rich_text(lineage)}: versions removed: {removed}")
     found = [summarize(name, one, connections.ledger) for one in connections.ledger.lineages(name)]
     kept = Counter(info.lineage for info in connections.registry.versions(name))
     if as_json:
@@ -48,7 +48,7 @@ def lineages(
         answer("lineages", {"model": name, "lineages": listed})
         return
     table = Table(title=None)
-    for title in ("lineage", "begins with", "as of", "decisions", "promoted", "champion", "kept"):
+    for title in ("lineage", "begins with", "as of", "decisions", "promoted", "champion", "versions"):
         table.add_column(title)
     for one in found:
         table.add_row(
@@ -58,6 +58,6 @@ def lineages(
             str(one.decisions),
             str(one.promotions),
             one.champion or "none",
-            f"{kept[one.lineage]} versions",
+            str(kept[one.lineage]),
         )
     show_table(table)

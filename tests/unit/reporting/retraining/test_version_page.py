@@ -13,7 +13,7 @@ from pipelines.core.findings import Finding, Gate, Verdict, make_finding
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.release.policy import Facts, decide
 from pipelines.reporting.plots import evaluation_plots
-from pipelines.reporting.retraining.sections import VersionReview, slices_section
+from pipelines.reporting.retraining.sections import VersionReview, headline, slices_section
 from pipelines.reporting.retraining.version_page import version_page
 from pipelines.spec.training import SliceSearch
 
@@ -56,6 +56,10 @@ def test_a_version_of_a_backfill_is_not_announced_as_the_champion(reviewed: Make
     assert "gauntlet rollback" not in page, "it never served"
     assert "models:/demand.backfill/4" in page
     assert version_page(replace(about, decision=None)).startswith("↺ Backfill: not decided yet\n")
+    reviewed_spec = about.spec.model_copy(update={"review": "required"})
+    assert headline(replace(about, spec=reviewed_spec)).startswith(f"{title}, if approved\n")
+    worse = replace(decided(reviewed(-2.0)), lineage="lineage-1", spec=reviewed_spec)
+    assert headline(worse).partition("\n")[0].endswith("would have been rejected")
 
 
 def test_the_page_reports_what_the_year_has_left_and_corrects_the_gain(reviewed: Make) -> None:
