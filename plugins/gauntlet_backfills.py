@@ -10,7 +10,7 @@ from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from pipelines.core.errors import GauntletError, SpecError
+from pipelines.core.errors import GauntletError, LockedError, SpecError
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -140,7 +140,7 @@ def lineage_of(model: str, context: Any) -> str:
 
     Raises:
         SpecError: an as-of was given, or the order makes the backfill impossible.
-        AirflowRescheduleException: an earlier week has not ended.
+        AirflowRescheduleException: an earlier week has not ended, or another run is at work.
     """
     from pipelines.flows.backfill import BackfillRequest, open_backfill, start_lineage
     from pipelines.wiring import connect
@@ -170,7 +170,10 @@ def lineage_of(model: str, context: Any) -> str:
     collaborators = connect().retraining
     dates = tuple(one.as_of for one in plan.weeks)
     opened = open_backfill(BackfillRequest(model=model, as_of=dates), collaborators)
-    start_lineage(model, opened.lineage, dates[0], collaborators)
+    try:
+        start_lineage(model, opened.lineage, dates[0], collaborators)
+    except LockedError as busy:
+        wait_for(busy)
     return opened.lineage
 
 
@@ -197,6 +200,15 @@ def wait(reason: str) -> NoReturn:
 
     log.info("%s; looking again in %.0f s", reason, NAP.total_seconds())
     raise AirflowRescheduleException(datetime.now(UTC) + NAP)
+
+
+def wait_for(busy: LockedError) -> NoReturn:
+    """Let the task run again when another run may have ended.
+
+    Raises:
+        AirflowRescheduleException: always.
+    """
+    wait(f"{busy.what}: {busy.got}")
 
 
 class GauntletBackfills(AirflowPlugin):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
 from gauntlet_assets import asset
-from gauntlet_backfills import lineage_of, skip_before_newest_week, wait
+from gauntlet_backfills import lineage_of, skip_before_newest_week, wait_for
 from gauntlet_dags import run_as_of
 from gauntlet_links import dag_run_page
 from gauntlet_reports import Progress, note, show, shown_monitoring, shown_step, skip_if_stopped
@@ -97,7 +97,7 @@ def retrain_step(step: Step) -> dict[str, Any]:
     try:
         report = run_step(step, request, connections.retraining)
     except LockedError as busy:
-        wait(f"{busy.what}: {busy.got}")
+        wait_for(busy)
     return shown_step(request, report, connections.ledger)
 
 

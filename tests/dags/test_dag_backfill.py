@@ -222,6 +222,20 @@ def test_a_killed_scheduler_loses_no_week_and_no_order(
     assert handed_on(first)["lineage"] == handed_on(second)["lineage"]
 
 
+def test_a_week_waits_while_a_shell_runs_the_same_backfill(
+    parsed: Any, create: Any, home: Path
+) -> None:
+    from pipelines.flows.backfill import BackfillRequest, open_backfill
+    from pipelines.wiring import connect
+
+    parts = connect().retraining
+    lineage = open_backfill(BackfillRequest(model="demand", as_of=AS_OF), parts).lineage
+    first = create()[0]
+    with parts.lock("demand", lineage):
+        assert request(parsed, first).ti.state == "up_for_reschedule"
+    assert request(parsed, first).ti.state == "success"
+
+
 def test_an_order_that_cannot_work_is_refused(parsed: Any, create: Any, home: Path) -> None:
     newest = create(reverse=True, max_active_runs=1)[-1]
     assert "begins with its newest week" in str(request(parsed, newest).error)
