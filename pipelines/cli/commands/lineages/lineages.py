@@ -48,7 +48,8 @@ def lineages(
         answer("lineages", {"model": name, "lineages": listed})
         return
     table = Table(title=None)
-    for title in ("lineage", "begins with", "as of", "decisions", "promoted", "champion", "versions"):
+    titles = ("lineage", "begins with", "as of", "decisions", "promoted", "champion", "versions")
+    for title in titles:
         table.add_column(title)
     for one in found:
         table.add_row(
