@@ -43,6 +43,7 @@ except SystemExit as end:
         ("check mistaken", 2, set()),
         ("retrain mistaken", 2, set()),
         ("release mistaken", 2, set()),
+        ("effects mistaken", 2, set()),
         ("import mistaken sales x.csv", 2, EVENTS),
         ("materialize demand", 3, EVENTS),
         ("check demand", 3, EVENTS | SUITE),

@@ -30,6 +30,7 @@ from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.spec.predictions import Arm
 from pipelines.spec.rollout import Rollout
+from tests.support.effects.measured import effects_of
 from tests.support.pharmacy import SECOND, Pharmacy
 from tests.support.rollout_factory import (
     CANARY,
@@ -129,6 +130,9 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
     assert page(pharmacy, "kept").startswith("✔ Champion")
     assert serves(pharmacy) == ("2", None)
     assert step(pharmacy, end).action == "idle"
+    held = effects_of(at(pharmacy, end), end, arms="holdback")
+    assert (held.version, held.against, held.ended) == ("2", "1", end)
+    assert held.outcome.best.low > 0, "the roles are swapped, not the sign"
     (measured,) = held_back(pharmacy, end)
     gain = next(one.value for one in kept.findings if one.name == "canary.realised_gain")
     assert measured.weeks == 2

@@ -97,10 +97,9 @@ def _comparison(history: RolloutHistory, stage: Stage, entries: Sequence[Entry])
     if transition is None:
         raise ValueError(f"entry {moves[first].sequence} is no transition")
     later = [*moves[first + 1 :], *filter(None, [history.replaced])]
-    other = moves[0].champion_before if stage is Stage.CANARY else transition.challenger
     return Comparison(
         version=history.version,
-        other=str(other),
+        other=str(moves[0].champion_before),
         ramp=ramp_of(entries, transition.salt),
         ended=next((one.recorded_at for one in later if _stage(one) is not stage), None),
     )

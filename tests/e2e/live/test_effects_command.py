@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,12 +13,11 @@ from pipelines.causal.groups import Claim
 from pipelines.causal.report import Advice, EffectsReport
 from pipelines.core.errors import DataError, SpecError
 from pipelines.core.time import instant_text
-from pipelines.flows.effects.comparison import EffectsRequest
-from pipelines.flows.effects.measure import measure_effects
 from pipelines.gates.canary.evidence import canary_evidence
 from pipelines.release.rollout.state import ramp_of
 from pipelines.reporting.effects.page import effects_page
 from pipelines.reporting.effects.text import sentences
+from tests.support.effects.measured import effects_of
 from tests.support.pharmacy import SECOND, Pharmacy
 from tests.support.rollout_factory import (
     CANARY,
@@ -48,9 +48,8 @@ def harmed(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
     return pharmacy
 
 
-def effects(pharmacy: Pharmacy, as_of: datetime = VERDICT, **others: str) -> EffectsReport:
-    request = EffectsRequest("demand", as_of, **others)  # type: ignore[arg-type]
-    return measure_effects(request, at(pharmacy, VERDICT, **in_mlflow(pharmacy)).release)
+def effects(pharmacy: Pharmacy, as_of: datetime = VERDICT, **others: Any) -> EffectsReport:
+    return effects_of(at(pharmacy, VERDICT, **in_mlflow(pharmacy)), as_of, **others)
 
 
 def test_the_harmed_group_is_named_although_the_mean_is_better(harmed: Pharmacy) -> None:

@@ -19,8 +19,9 @@ def test_units_of_a_ratio_differ_by_the_difference_of_the_ratios():
     assert units[one].mean() == pytest.approx((ratios[0] - ratios[1]) * scale)
 
 
-def test_less_is_better_turns_effects_and_units():
-    arms = draw_arms(ArmsWorld(effect=0.4), np.random.default_rng(2)).arms
+@pytest.mark.parametrize("ratio", [False, True])
+def test_less_is_better_turns_effects_and_units(ratio: bool):
+    arms = draw_arms(ArmsWorld(effect=0.4, ratio=ratio), np.random.default_rng(2)).arms
     turned = replace(arms, higher_is_better=False)
     effect = average_effect(arms, covariates=True)
     assert average_effect(turned, covariates=True).value == -effect.value
