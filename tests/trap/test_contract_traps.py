@@ -94,7 +94,7 @@ def envelope(table: ibis.Table, first: int, last: int) -> dict[str, Any]:
 
 
 def check(suite: dict[str, Any], fresh: pd.DataFrame) -> dict[str, Finding]:
-    findings = contract_findings(suite, {"sales": canonical(fresh)}, RUNNER, "envelope")
+    findings = contract_findings({"envelope": suite}, {"sales": canonical(fresh)}, RUNNER)
     return {finding.name.removeprefix("contract.envelope.sales."): finding for finding in findings}
 
 

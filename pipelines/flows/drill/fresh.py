@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding
@@ -13,6 +14,10 @@ from pipelines.data.snapshot import Snapshot
 from pipelines.faults.matrix import CleanStretch
 from pipelines.flows.drill.context import DrillContext, run_checks, verdicts
 from pipelines.flows.retrain.contract import envelope_chunks, envelope_suites, fresh_rows
+
+if TYPE_CHECKING:
+    from pipelines.gates.contract.findings import Source
+    from pipelines.quality.suite import Suite
 
 
 def contract_of(
@@ -37,10 +42,10 @@ def contract_of(
             context.checks,
             {
                 "suite": lambda: contract_findings(
-                    context.suite, fresh, runner, "suite", default, tables
+                    {"suite": context.suite}, fresh, runner, default, tables
                 ),
                 "envelope": lambda: contract_findings(
-                    context.envelope, fresh, runner, "envelope", default, tables
+                    {"envelope": context.envelope}, fresh, runner, default, tables
                 ),
                 "identity": lambda: identity_findings(
                     events.copies(snapshot, spec.streams, since),
@@ -86,9 +91,7 @@ def clean_stretches(context: DrillContext, many: int) -> Iterator[CleanStretch]:
             except DataError:
                 continue
             fresh = fresh_rows(spec, tables, at)
-            found = (
-                *contract_findings(context.suite, fresh, runner, "suite", default, tables),
-                *contract_findings(envelope, fresh, runner, "envelope", default, tables),
-            )
+            suites: dict[Source, Suite] = {"suite": context.suite, "envelope": envelope}
+            found = contract_findings(suites, fresh, runner, default, tables)
             stopped = verdicts(one for one in found if one.verdict is not Verdict.PASS)
             yield CleanStretch(as_of=at, fired=tuple(stopped))

@@ -17,7 +17,8 @@ from pipelines.spec.model import ModelSpec
 if TYPE_CHECKING:
     import ibis
 
-    from pipelines.quality.suite import SuiteRunner
+    from pipelines.gates.contract.findings import Source
+    from pipelines.quality.suite import Suite, SuiteRunner
 
 Tables = Mapping[str, "ibis.Table"]
 
@@ -112,9 +113,6 @@ def _known_in(table: ibis.Table, window: Window) -> ibis.Table:
 def _findings(champion: ModelVersion, known: Tables, runner: SuiteRunner) -> list[Finding]:
     from pipelines.gates.contract.findings import contract_findings
 
-    default = champion.spec.points.stream
-    suite = read_record(champion.folder, SUITE, SavedSuite).suite
-    return [
-        *contract_findings(suite, known, runner, "suite", default),
-        *contract_findings(champion.envelope, known, runner, "envelope", default),
-    ]
+    own = read_record(champion.folder, SUITE, SavedSuite).suite
+    suites: dict[Source, Suite] = {"suite": own, "envelope": champion.envelope}
+    return contract_findings(suites, known, runner, champion.spec.points.stream)

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     import ibis
 
     from pipelines.data.reader import EventReader
+    from pipelines.gates.contract.findings import Source
     from pipelines.quality.envelope.chunks import StreamChunks
     from pipelines.quality.envelope.facts import KeptFacts
+    from pipelines.quality.suite import Suite
 
 AS_OF, _SINCE = internal("as_of"), internal("since")
 
@@ -48,11 +50,11 @@ def _check(run: Run, snapshot: Snapshot) -> ContractResult:
     default, runner = run.spec.points.stream, run.collaborators.suite_runner
     with run.events.tables(snapshot, run.common.streams) as tables:
         fresh = fresh_rows(run.spec, tables, run.request.as_of)
-        found = empty_suite(run.suite)
-        found += contract_findings(run.suite, fresh, runner, "suite", default, tables)
+        suites: dict[Source, Suite] = {"suite": run.suite}
         if run.champion is not None:
-            envelope = run.champion.envelope
-            found += contract_findings(envelope, fresh, runner, "envelope", default, tables)
+            suites["envelope"] = run.champion.envelope
+        found = empty_suite(run.suite)
+        found += contract_findings(suites, fresh, runner, default, tables)
     since = run.request.as_of - run.spec.gates.contract.lookback
     copies = run.events.copies(snapshot, run.spec.streams, since)
     found += identity_findings(copies, run.spec.gates.contract.max_contradicting_share)

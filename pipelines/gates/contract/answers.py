@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipelines.core.names import internal
@@ -14,12 +15,18 @@ from pipelines.quality.suite import (
     Suite,
     SuiteRunner,
     columns_of,
+    merge_suites,
 )
 
 if TYPE_CHECKING:
     import ibis
 
 _ROWS = internal("rows")
+_COUNTED: Suite = {
+    "expectations": [
+        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 0}},
+    ]
+}
 
 
 class StreamAnswer(NamedTuple):
@@ -36,21 +43,32 @@ NO_ROWS = StreamAnswer(0, None)
 
 
 def answers(
-    parts: Mapping[str, Suite], tables: Mapping[str, ibis.Table], runner: SuiteRunner
-) -> Answers:
-    """The answers of one stretch.
+    suites: Sequence[Mapping[str, Suite]],
+    tables: Mapping[str, ibis.Table],
+    runner: SuiteRunner,
+) -> list[Answers]:
+    """The answers of one stretch to each of several suites, from the same queries.
 
     Arguments:
-        parts: the suite of each stream.
+        suites: each by stream.
         tables: the fresh rows of every stream, canonical.
         runner: runs the suites.
     """
-
-    def one(table: ibis.Table, part: Suite) -> StreamAnswer:
-        rows = int(table.count().execute())
-        return StreamAnswer(rows, runner.run(_with_named(table, part), part)) if rows else NO_ROWS
-
-    return {stream: one(tables[stream], part) for stream, part in parts.items() if stream in tables}
+    found: list[dict[str, StreamAnswer]] = [{} for _ in suites]
+    for stream, table in tables.items():
+        requested = {place: parts[stream] for place, parts in enumerate(suites) if stream in parts}
+        if not requested:
+            continue
+        whole = merge_suites(stream, [_COUNTED, *requested.values()], {})
+        counted, *results = runner.run(_with_named(table, whole), whole)
+        rows, answered = int(counted.observed), iter(results)
+        for place, part in requested.items():
+            own = tuple(
+                result.model_copy(update={"index": index})
+                for index, result in enumerate(islice(answered, len(part["expectations"])))
+            )
+            found[place][stream] = StreamAnswer(rows, own) if rows else NO_ROWS
+    return [*found]
 
 
 def answers_each(

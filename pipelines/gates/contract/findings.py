@@ -45,31 +45,38 @@ CHECKS = {
 
 
 def contract_findings(
-    suite: Suite,
+    suites: Mapping[Source, Suite],
     tables: Mapping[str, ibis.Table],
     runner: SuiteRunner,
-    source: Source,
     default_stream: str | None = None,
     stored: Mapping[str, ibis.Table] | None = None,
 ) -> list[Finding]:
-    """One finding per expectation of a suite over the fresh rows of each stream.
+    """One finding per expectation of each suite over the fresh rows of each stream.
+
+    The expectations of all suites about a stream are run together.
 
     Arguments:
-        suite: expectations of any streams, each with ``meta.stream``.
+        suites: expectations of any streams, each with ``meta.stream``. The key says which of the
+            two contracts a suite is, for the findings' names.
         tables: the fresh rows of every stream, canonical.
         runner: answers the expectations.
-        source: which of the two contracts this is, for the findings' names.
         default_stream: of expectations that name none; needed only when there are such.
         stored: all rows of every stream, at least one each; they date the newest of a stream
             without fresh rows.
 
     Returns:
-        findings in the suite's order by stream. A stream without fresh rows is ``no_data``; an
-        expectation that could not be run is ``inconclusive``; neither is a pass. An expectation
-        with severity ``warning`` or ``info`` is shown and does not block.
+        findings in the order of the suites, and in each suite's order by stream. A stream without
+        fresh rows is ``no_data``; an expectation that could not be run is ``inconclusive``; neither
+        is a pass. An expectation with severity ``warning`` or ``info`` is shown and does not block.
     """
-    parts = streams_of(suite, default_stream or next(iter(tables), ""))
-    return findings_of(parts, answers(parts, tables, runner), source, stored or {})
+    default = default_stream or next(iter(tables), "")
+    parts = {source: streams_of(suite, default) for source, suite in suites.items()}
+    answered = answers([*parts.values()], tables, runner)
+    return [
+        finding
+        for (source, own), found in zip(parts.items(), answered, strict=True)
+        for finding in findings_of(own, found, source, stored or {})
+    ]
 
 
 def findings_of(

@@ -145,7 +145,7 @@ def test_a_suite_may_name_when_rows_arrived(spec: ModelSpec, tmp_path: Path) -> 
     suite = load_suite(suite_file(tmp_path, days), spec, expectation_mistakes)
     table = parts()
     rows = table.filter(table.known_time < WINDOW.start.replace(tzinfo=None) + timedelta(days=6))
-    (found,) = contract_findings(suite, {"dispensing": rows}, SqlRunner(Refusing()), "suite")
+    (found,) = contract_findings({"suite": suite}, {"dispensing": rows}, SqlRunner(Refusing()))
     assert (found.verdict, found.value) == (Verdict.FAIL, 6.0), found.reason
 
 
@@ -183,7 +183,7 @@ def test_an_envelope_runs_in_sql_alone_and_holds_for_the_last_week_of_training()
     table = parts()
     week = table.filter(table.known_time >= ibis.timestamp("2025-03-24"))
     findings = contract_findings(
-        envelope(table), {"parts": week}, SqlRunner(Refusing()), "envelope"
+        {"envelope": envelope(table)}, {"parts": week}, SqlRunner(Refusing())
     )
     assert overall(findings) is Verdict.PASS, [f for f in findings if f.verdict != "pass"]
     assert len({finding.name for finding in findings}) == len(findings)
@@ -195,17 +195,16 @@ def one(rows: list[dict[str, Any]], *expectations: dict[str, Any]) -> list[Any]:
     table = ibis.duckdb.connect().create_table("t", pa.Table.from_pylist(rows, schema=schema))
     suite = {"name": "s", "expectations": list(expectations)}
     runner = SqlRunner(_Broken())
-    return contract_findings(suite, {"dispensing": table}, runner, "suite")
+    return contract_findings({"suite": suite}, {"dispensing": table}, runner)
 
 
 def test_all_checks_of_a_stream_without_fresh_rows_have_one_dated_reason() -> None:
     stored = parts()
     fresh = stored.filter(stored.known_time > ibis.timestamp("2026-01-01"))
     findings = contract_findings(
-        envelope(stored),
+        {"envelope": envelope(stored)},
         {"parts": fresh},
         SqlRunner(Refusing()),
-        "envelope",
         stored={"parts": stored},
     )
     (reason,) = {finding.reason for finding in findings}
