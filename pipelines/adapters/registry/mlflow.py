@@ -280,19 +280,18 @@ def _delete_run(client: MlflowClient, run: str) -> None:
 
 def _search(client: MlflowClient, model: str) -> list[ModelVersion]:
     """Versions that are READY: those of ``live``, then the others, each oldest first."""
+    names = registered_models(model)
+    listed = ", ".join(f"'{name}'" for name in names)
     found: list[ModelVersion] = []
-    for name in registered_models(model):
-        versions: list[ModelVersion] = []
-        token: str | None = None
-        while token is None or token:
-            page = client.search_model_versions(
-                f"name = '{name}'", max_results=200, page_token=token
-            )
-            versions += page
-            token = page.token or ""
-        ready = (one for one in versions if one.status == "READY")
-        found += sorted(ready, key=lambda one: int(one.version))
-    return found
+    token: str | None = None
+    while token is None or token:
+        page = client.search_model_versions(
+            f"name IN ({listed})", max_results=200, page_token=token
+        )
+        found += page
+        token = page.token or ""
+    ready = (one for one in found if one.status == "READY")
+    return sorted(ready, key=lambda one: (names.index(one.name), int(one.version)))
 
 
 def _version(client: MlflowClient, model: str, version: str) -> ModelVersion:

@@ -24,6 +24,7 @@ from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
 
 CHUNK, _COUNT = internal("chunk"), internal("count")
+_COLUMN, _TEXT = internal("column"), internal("text")
 CATEGORY_LIMIT = 1000  # a text column with more values holds identifiers, not categories
 _MOST_DISTINCT = 1.2 * CATEGORY_LIMIT  # the distinct texts of a chunk are counted approximately
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT)
@@ -253,7 +254,7 @@ class StreamChunks:
     ) -> dict[int, dict[str, dict[str, int]]]:
         """The rows of each text, by chunk and column, in columns with few texts in the chunk.
 
-        Columns are counted together in one query, and each is summed from these counts.
+        Columns are counted together in one query, and each is summed from these counts in another.
 
         Arguments:
             table: rows of some chunks.
@@ -269,9 +270,9 @@ class StreamChunks:
             if columns:
                 rows = table.filter(table[CHUNK].isin(numbers))
                 with rows.group_by([CHUNK, *columns]).aggregate(_count()).cache() as counts:
-                    for name in columns:
-                        for text, number, count in _summed(counts, name):
-                            found[number][name][text] = count
+                    every = ibis.union(*(_summed(counts, name) for name in columns))
+                    for row in _by_chunk(every):
+                        found[row[CHUNK]][row[_COLUMN]][row[_TEXT]] = row[_COUNT]
         return found
 
     def _repeated(self, table: ibis.Table) -> dict[int, int]:
@@ -307,11 +308,13 @@ def _count() -> Any:
     return _.count().name(_COUNT)
 
 
-def _summed(together: ibis.Table, name: str) -> Iterator[Counted]:
+def _summed(together: ibis.Table, name: str) -> ibis.Table:
+    """How often each text of a column occurs in each chunk."""
     there = together.filter(together[name].notnull())
-    counts = there.group_by([name, CHUNK]).aggregate(_[_COUNT].sum().name(_COUNT))
-    for row in _by_chunk(counts):
-        yield row[name], row[CHUNK], row[_COUNT]
+    counts = there.group_by([there[name].name(_TEXT), CHUNK]).aggregate(
+        _[_COUNT].sum().name(_COUNT)
+    )
+    return counts.mutate(**{_COLUMN: ibis.literal(name)})
 
 
 def _missing(table: ibis.Table, name: str) -> Any:
