@@ -21,14 +21,13 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 from parts.chain import AS_OF, HOME, declare, store
-from parts.measuring import Step, machine, peak_mib, run_side, side_by_side
+from parts.measuring import Step, machine, peak_mib, run_side, side_by_side, timed_fits
 from run_all import write_section
 
 WEEK = timedelta(days=7)
@@ -55,25 +54,6 @@ def command(rows: int, home: Path, *arguments: str) -> dict[str, Any]:
         if end.code:
             raise
     return {"cpu_s": time.process_time(), "fits_s": sum(fits), "fits": len(fits), "mib": peak_mib()}
-
-
-def timed_fits() -> list[float]:
-    """Processor seconds of each fit of a pipeline from now on."""
-    from sklearn.pipeline import Pipeline
-
-    whole: Callable[..., Any] = Pipeline.fit
-    found: list[float] = []
-
-    def fit(self: Any, *arguments: Any, **named: Any) -> Any:
-        began = time.thread_time()
-        try:
-            return whole(self, *arguments, **named)
-        finally:
-            found.append(time.thread_time() - began)
-
-    vars_of: Any = Pipeline
-    vars_of.fit = fit
-    return found
 
 
 def ours(rows: int, weeks: int, home: Path) -> dict[str, Any]:
