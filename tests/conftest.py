@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from pipelines.adapters.third_party import settle_libraries
 from tests.support import servers, shared_worlds
+from tests.support.processes.memory_folder import temporary_files_in_memory
 
 # The longest files and folders first, so that all workers end together.
 LONGEST_FIRST = (
@@ -56,16 +58,24 @@ settings.register_profile(  # for a change of how features are computed
 settings.load_profile("any machine")
 
 
+RUN = contextlib.ExitStack()  # what lasts as long as a test run
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Open the folder of shared worlds, unless this is a worker of pytest-xdist."""
+    """Open the folder of shared worlds, unless this is a worker of pytest-xdist.
+
+    Temporary files of a run with workers are in memory.
+    """
     if not hasattr(config, "workerinput"):
+        if config.getoption("numprocesses", None):
+            RUN.enter_context(temporary_files_in_memory())
         shared_worlds.open_folder()
+        RUN.callback(shared_worlds.remove_folder)
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the folder of shared worlds."""
-    if not hasattr(config, "workerinput"):
-        shared_worlds.remove_folder()
+def pytest_unconfigure() -> None:
+    """Remove these folders."""
+    RUN.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
