@@ -43,6 +43,7 @@ from tests.support.shared_worlds import built_once
 NOW, DAY = START + 16 * WEEK, timedelta(days=1)
 SEED = 3  # in this world, no pharmacy opens meanwhile
 MEDICINE = {"kind": "attribute", "name": "medicine"}
+MEASURED = ("contract.", "training_range.", "drift.", "arrival.")  # on the model's own history
 FEATURES = (MEDICINE, {"kind": "attribute", "name": "pharmacy"}, sold(14), ON_HAND)
 WORLD: dict[str, Any] = {
     "split": {"train": "63d", "recent": "35d"},
@@ -137,6 +138,8 @@ def test_an_incident_gives_the_intended_action(
 ) -> None:
     report = observe(after(tmp_path, weeks, incident), weeks)
     assert report.action.kind is action, shown(report)
+    measured = [alarm for alarm in report.alarms if alarm.name.startswith(MEASURED)]
+    assert all(alarm.false_alarm_rate is not None for alarm in measured), shown(report)
 
 
 def test_an_epidemic_waits_for_labels_and_then_retrains(tmp_path: Path) -> None:
