@@ -12,7 +12,7 @@ from matplotlib.dates import ConciseDateFormatter
 
 from pipelines.monitoring.report import DriftWeeks, MonitorReport, Performance, TrainingRange
 from pipelines.monitoring.training_range import SOURCES
-from pipelines.reporting.plots import BLUE, GREY, ORANGE, png
+from pipelines.reporting.plots import BLUE, GREY, ORANGE, png, row_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,7 +119,7 @@ def drift_weeks(drifts: Sequence[DriftWeeks]) -> bytes:
             axes.text(
                 column, row, f"{ratio:.2g}", ha="center", va="center", fontsize=8, weight=weight
             )
-        axes.set_yticks(range(len(shown)), [drift.column for drift in shown], fontsize=8)
+        axes.set_yticks(range(len(shown)), [row_name(drift.column) for drift in shown], fontsize=8)
         axes.set_xticks(range(len(mondays)), [f"{at:%m-%d}" for at in mondays], fontsize=8)
         axes.set_xlabel("week; distance from training in thresholds of the newest week")
         axes.spines[:].set_visible(False)

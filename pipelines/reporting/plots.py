@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b6b6b"
 _MOST_SLICES = 16
 _BINS = 10
+_NAME_WIDTH = 30  # characters
+_LABEL_WIDTH = 46
 
 
 class Plot(NamedTuple):
@@ -144,11 +147,12 @@ def slices(evaluation: Evaluation, level: float) -> Plot:
     shown = compared[:_MOST_SLICES]
     ends = [_ends(part.difference, level) for part in shown if part.difference]
     worse = sum(high < 0 for _, high in ends)
-    worst = shown[0]
+    names = [f"{row_name(part.column, part.value)} ({part.rows:,})" for part in shown]
+    worst, loss = shown[0], _estimate(shown[0])
     title = (
         f"{worse} of {len(shown)} slices clearly lose"
         if worse
-        else f"No slice clearly loses; the worst is {worst.value} ({_estimate(worst):+.3g})"
+        else f"No slice clearly loses; the worst is {_shortened(worst.value)} ({loss:+.3g})"
     )
 
     def draw(axes: Axes) -> None:
@@ -157,12 +161,30 @@ def slices(evaluation: Evaluation, level: float) -> Plot:
             axes.plot(end, (place, place), color=colour, linewidth=2)
             axes.plot(_estimate(part), place, marker="o", color=colour, markersize=5)
         axes.axvline(0, color=GREY, linewidth=0.8)
-        names = [f"{part.column} = {part.value} ({part.rows:,})" for part in shown]
         axes.set_yticks(range(len(shown)), names, fontsize=8)
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlabel(f"gain and {level:.0%} interval; right of zero the candidate is better")
 
-    return Plot(title, draw, height=1.3 + 0.24 * len(shown))
+    lines = sum(name.count("\n") + 1 for name in names)
+    return Plot(title, draw, height=1.3 + 0.08 * len(shown) + 0.16 * lines)
+
+
+def row_name(*parts: str) -> str:
+    """The name of a row of a plot, such as a column and its value, that leaves room for the plot.
+
+    >>> row_name("region", "north")
+    'region = north'
+    >>> row_name("region", "north of the river and east of it")
+    'region =\\nnorth of the river…east of it'
+    """
+    name = " = ".join(parts)
+    return name if len(name) <= _NAME_WIDTH else " =\n".join(map(_shortened, parts))
+
+
+def _shortened(name: str) -> str:
+    """A name without its middle; names often differ at their ends only."""
+    short = len(name) <= _NAME_WIDTH
+    return name if short else f"{name[: _NAME_WIDTH - 11].strip()}…{name[-10:].strip()}"
 
 
 def calibration(actual: Floats, predicted: Floats) -> Plot:
@@ -223,11 +245,10 @@ def _estimate(part: SliceDifference) -> float:
 
 def png(title: str, draw: Callable[[Axes], None], height: float = 3.0) -> bytes:
     """A plot as a PNG file, with a title that states what it shows."""
-    with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+    with _style():
         figure = Figure(figsize=(6.6, height), dpi=100, layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        draw(axes)
+        _draw(figure, draw)
         words = textwrap.fill(title, 76)
         figure.suptitle(words, x=0.01, ha="left", fontsize=10, fontweight="bold")
         file = io.BytesIO()
@@ -235,21 +256,35 @@ def png(title: str, draw: Callable[[Axes], None], height: float = 3.0) -> bytes:
         return file.getvalue()
 
 
-def svg(title: str, draw: Callable[[Axes], None], height: float = 3.2) -> str:
-    """A plot as an HTML figure with its title; the same plot gives the same text."""
+@contextmanager
+def _style() -> Iterator[None]:
+    """The settings of all plots, and of nothing else that draws in this process."""
     with mpl.rc_context(
         {
             "font.size": 9,
             "axes.spines.top": False,
             "axes.spines.right": False,
+            "text.parse_math": False,  # a dollar sign in a user's name is a dollar sign
             "svg.fonttype": "none",
             "svg.hashsalt": "gauntlet",
         }
     ):
+        yield
+
+
+def _draw(figure: Figure, draw: Callable[[Axes], None]) -> None:
+    """Draw a plot. Beside long names of rows, only a short line of its label has room."""
+    axes = figure.add_subplot()
+    draw(axes)
+    axes.set_xlabel(textwrap.fill(axes.get_xlabel(), _LABEL_WIDTH))
+
+
+def svg(title: str, draw: Callable[[Axes], None], height: float = 3.2) -> str:
+    """A plot as an HTML figure with its title; the same plot gives the same text."""
+    with _style():
         figure = Figure(figsize=(8.4, height), layout="constrained")
         canvas = FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        draw(axes)
+        _draw(figure, draw)
         file = io.StringIO()
         canvas.print_svg(file, metadata={"Date": None, "Creator": None})
     text = file.getvalue()
