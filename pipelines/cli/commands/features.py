@@ -67,14 +67,15 @@ def list_features(models: Models = None, as_json: Json = False) -> None:
     """List features of declared models and champions: definition, users, availability, drift."""
     from pipelines.flows.features.catalogue import catalogue
 
-    connections = connect()
-    found = catalogue(
-        _declared(models),
-        connections.ledger,
-        connections.versions,
-        connections.online,
-        connections.clock.now(),
-    )
+    with bar("reading"):
+        connections = connect()
+        found = catalogue(
+            _declared(models),
+            connections.ledger,
+            connections.versions,
+            connections.online,
+            connections.clock.now(),
+        )
     if as_json:
         answer("features", found.as_json())
         return

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from pipelines.cli.known_model import connect_known
 from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, Lineage, ModelName, Reason, instant, written
-from pipelines.cli.output import answer, console, errors, show_findings
+from pipelines.cli.output import answer, bar, console, errors, show_findings
 from pipelines.core.errors import GauntletError, IntegrityError, SpecError, Unavailable
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE
@@ -45,12 +45,13 @@ def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> N
     from pipelines.release.explanation import explain_entry
     from pipelines.release.verification import verified_entries
 
-    connections = connect_known(name, lineage)
-    book = connections.ledger
-    checked = book.verify(name)
-    for other in book.lineages(name):
-        verified_entries(name, book, other)
-    entries = verified_entries(name, book, lineage)
+    with bar("checking the ledger"):
+        connections = connect_known(name, lineage)
+        book = connections.ledger
+        checked = book.verify(name)
+        for other in book.lineages(name):
+            verified_entries(name, book, other)
+        entries = verified_entries(name, book, lineage)
     account, pays = _newest(entries, STOP), _newest(entries, PAYS)
     if as_json:
         answer(
@@ -100,9 +101,10 @@ def champion(
     from pipelines.release.ledger import training_dates
     from pipelines.release.verification import verified_entries
 
-    connections = connect_known(name, lineage)
-    moment = instant(at, connections.clock.now())
-    entries = verified_entries(name, connections.ledger, lineage)
+    with bar("checking the ledger"):
+        connections = connect_known(name, lineage)
+        moment = instant(at, connections.clock.now())
+        entries = verified_entries(name, connections.ledger, lineage)
     moves = [entry for entry in entries if entry.moves and entry.recorded_at <= moment]
     version = moves[-1].champion_after if moves else None
     trained = training_dates(entries, version)
@@ -144,23 +146,25 @@ def rollback(
     from pipelines.release.rollback import RollbackRequest
     from pipelines.release.rollback import rollback as roll_back
 
-    connections = connect_known(name)
-    head = connections.ledger.head(name)
-    entry = roll_back(
-        RollbackRequest(
-            name, run=f"rollback-after-{head.sequence if head else 0}", reason=reason, to=to
-        ),
-        connections.ledger,
-        connections.registry,
-        connections.clock,
-        check_servable=lambda version: _check_servable(connections, name, version),
-    )
-    if entry.champion_after is None:
-        raise ValueError("a rollback entry has no champion")
-    unfilled = [
-        *_untold(connections, name),
-        *_missing_online(connections, name, entry.champion_after),
-    ]
+    with bar("rolling back") as progress:
+        connections = connect_known(name)
+        head = connections.ledger.head(name)
+        entry = roll_back(
+            RollbackRequest(
+                name, run=f"rollback-after-{head.sequence if head else 0}", reason=reason, to=to
+            ),
+            connections.ledger,
+            connections.registry,
+            connections.clock,
+            check_servable=lambda version: _check_servable(connections, name, version),
+        )
+        if entry.champion_after is None:
+            raise ValueError("a rollback entry has no champion")
+        progress("updating the pages in MLflow")
+        unfilled = [
+            *_untold(connections, name),
+            *_missing_online(connections, name, entry.champion_after),
+        ]
     if as_json:
         answer("rollback", {"entry": entry.as_json(), "unfilled": unfilled})
     else:
@@ -222,11 +226,12 @@ def approve(
     """Approve or reject a version that awaits review. Applies to the named evidence only."""
     from pipelines.release.approval import ReviewAnswer, answer_review
 
-    connections = connect_known(name)
     given = ReviewAnswer(by=by, evidence=evidence, approved=not refuse, note=note)
-    entry = answer_review(
-        name, version, given, connections.ledger, connections.registry, connections.clock
-    )
+    with bar("recording the answer"):
+        connections = connect_known(name)
+        entry = answer_review(
+            name, version, given, connections.ledger, connections.registry, connections.clock
+        )
     if as_json:
         answer("review", {"entry": entry.as_json()})
     else:

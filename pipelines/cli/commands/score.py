@@ -44,7 +44,8 @@ def score(
         answer("scores", found.as_json())
     else:
         _show(found)
-    page = write_board(name, connections.boards)  # last: the scores are published without it
+    with bar("writing the board"):
+        page = write_board(name, connections.boards)  # last: the scores are published without it
     if page is not None and not as_json:
         console.print(f"board: {rich_text(str(page))}", soft_wrap=True)
 
@@ -60,11 +61,12 @@ def _show(found: ScoreReport) -> None:
 
 
 def _check(name: str, *, as_json: bool) -> None:
-    connections = connect()
-    spec = connections.load_spec(name)
-    from pipelines.flows.serving.batch_score import score_status
+    with bar("reading"):
+        connections = connect()
+        spec = connections.load_spec(name)
+        from pipelines.flows.serving.batch_score import score_status
 
-    found = score_status(spec, connections.open_store(spec), connections.clock.now())
+        found = score_status(spec, connections.open_store(spec), connections.clock.now())
     if as_json:
         answer("score_status", found.as_json())
     else:

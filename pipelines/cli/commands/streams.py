@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.options import Json, ModelName, written
-from pipelines.cli.output import answer, console
+from pipelines.cli.output import answer, bar, console
 from pipelines.core.errors import SpecError
 from pipelines.wiring import connect
 
@@ -39,7 +39,8 @@ def drop(
     from pipelines.flows.stream_history import drop_days
 
     days = _day("--from", first), _day("--to", last)
-    dropped = drop_days(name, stream, days, reason, _collaborators())
+    with bar("dropping"):
+        dropped = drop_days(name, stream, days, reason, _collaborators())
     if as_json:
         answer("stream_drop", dropped.as_json())
         return
@@ -51,7 +52,8 @@ def accept(name: ModelName, stream: StreamName, reason: Reason, as_json: Json = 
     """Accept a stream as its source has it now, although rows that were read have changed."""
     from pipelines.flows.stream_history import accept_history
 
-    entry = accept_history(name, stream, reason, _collaborators())
+    with bar("reading the stream"):
+        entry = accept_history(name, stream, reason, _collaborators())
     if as_json:
         answer("stream_accept", {"entry": entry})
         return

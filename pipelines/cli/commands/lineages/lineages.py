@@ -11,7 +11,7 @@ from rich.table import Table
 from pipelines.cli.known_model import connect_known
 from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, ModelName
-from pipelines.cli.output import answer, console, show_table
+from pipelines.cli.output import answer, bar, console, show_table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,20 +33,24 @@ def lineages(
     """
     from pipelines.release.lineages import summarize
 
-    connections = connect_known(name)
-    for lineage in prune or ():
-        from pipelines.flows.lineages.pruning import prune_lineage
+    with bar("reading") as progress:
+        connections = connect_known(name)
+        removed = {}
+        for lineage in prune or ():
+            from pipelines.flows.lineages.pruning import prune_lineage
 
-        connect_known(name, lineage)
-        removed = prune_lineage(name, lineage, connections.retraining)
-        if not as_json:
-            console.print(f"{rich_text(lineage)}: versions removed: {removed}")
-    found = [summarize(name, one, connections.ledger) for one in connections.ledger.lineages(name)]
-    kept = Counter(info.lineage for info in connections.registry.versions(name))
+            progress(f"removing {lineage}")
+            connect_known(name, lineage)
+            removed[lineage] = prune_lineage(name, lineage, connections.retraining)
+        book = connections.ledger
+        found = [summarize(name, one, book) for one in book.lineages(name)]
+        kept = Counter(info.lineage for info in connections.registry.versions(name))
     if as_json:
         listed = [{**one.as_json(), "versions": kept[one.lineage]} for one in found]
         answer("lineages", {"model": name, "lineages": listed})
         return
+    for lineage, versions in removed.items():
+        console.print(f"{rich_text(lineage)}: versions removed: {versions}")
     table = Table(title=None)
     titles = ("lineage", "begins with", "as of", "decisions", "promoted", "champion", "versions")
     for title in titles:

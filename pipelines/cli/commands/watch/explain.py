@@ -12,7 +12,7 @@ from rich.table import Table
 from pipelines.cli.known_model import connect_known
 from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, Lineage, ModelName
-from pipelines.cli.output import answer, console, mark, show_findings
+from pipelines.cli.output import answer, bar, console, mark, show_findings
 from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
@@ -48,7 +48,8 @@ def explain(
 
     For a version on live traffic, also show what happened there since.
     """
-    found = explanation(name, version, lineage)
+    with bar("judging again"):
+        found = explanation(name, version, lineage)
     if as_json:
         body = {
             "entry": found.entry.as_json(),

@@ -8,7 +8,7 @@ import typer
 
 from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, ModelName, Reason, written
-from pipelines.cli.output import answer, console
+from pipelines.cli.output import answer, bar, console
 from pipelines.core.errors import SpecError
 from pipelines.core.time import parse_instant
 from pipelines.wiring import connect
@@ -50,13 +50,14 @@ def mark_broken(
     if column and not stream:
         raise SpecError("a column belongs to a stream", hint="name the stream with --stream")
     window = BrokenWindow(start=start, end=end, stream=stream, column=column, by=by, mended=mended)
-    parts = connect()
-    entry = mark(
-        name,
-        window,
-        reason,
-        MarkCollaborators(parts.load_spec, parts.ledger, parts.lock, parts.clock),
-    )
+    with bar("recording"):
+        parts = connect()
+        entry = mark(
+            name,
+            window,
+            reason,
+            MarkCollaborators(parts.load_spec, parts.ledger, parts.lock, parts.clock),
+        )
     if as_json:
         answer("broken_window", {"entry": entry.as_json()})
         return

@@ -32,7 +32,7 @@ def status(names: Models = None, as_json: Json = False) -> None:
     from pipelines.flows.status import overview
     from pipelines.reporting.status.status_text import overview_text
 
-    with bar("reading") as _:
+    with bar("reading"):
         found = overview(names, connect().overview)
     if as_json:
         answer("status", found.as_json())
@@ -48,7 +48,8 @@ def models(as_json: Json = False) -> None:
     from pipelines.flows.status import overview
     from pipelines.reporting.status.status_text import model_rows
 
-    found = overview(None, connect().overview)
+    with bar("reading"):
+        found = overview(None, connect().overview)
     if as_json:
         answer("models", found.as_json())
         return
