@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.plugins_manager import AirflowPlugin
+from gauntlet_assets import asset
+from gauntlet_dags import Job
 from gauntlet_links import mlflow_page
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from fastapi import FastAPI
 
     from pipelines.flows.status import StatusCollaborators
+    from pipelines.reporting.status.status_page import DagState
 
 PREFIX = "/gauntlet"
 HEADERS = {
@@ -61,7 +66,7 @@ def page(readable: set[str]) -> str:
     using = _collaborators()
     models = [name for name in using.declared() if f"retrain__{name}" in readable]
     base = conf.get("api", "base_url", fallback="").rstrip("/")
-    links = PageLinks(airflow=base, mlflow=mlflow_page(), next_runs=_next_runs(models))
+    links = PageLinks(base, mlflow_page(), _dags(models), _deciding_runs(models))
     return status_page(overview(models, using), links)
 
 
@@ -73,20 +78,52 @@ def _collaborators() -> StatusCollaborators:
     return connect().overview
 
 
-def _next_runs(models: list[str]) -> dict[str, str]:
-    """When each model is retrained next, or that its DAG is paused."""
+def _dags(models: list[str]) -> dict[str, DagState]:
+    """The DAGs of the models: when each runs next, and its newest run."""
     from airflow.models.dag import DagModel
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select
+
+    from pipelines.reporting.status.status_page import DagState
+
+    ids = [f"{job}__{model}" for job in get_args(Job) for model in models]
+    dags = select(DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after)
+    newest = select(func.max(DagRun.id)).where(DagRun.dag_id.in_(ids)).group_by(DagRun.dag_id)
+    runs = select(DagRun.dag_id, DagRun.run_id).where(DagRun.id.in_(newest))
+    with create_session() as session:
+        run_ids = dict(session.execute(runs).tuples().all())
+        found = session.execute(dags.where(DagModel.dag_id.in_(ids))).tuples().all()
+    return {
+        dag_id: DagState(
+            "paused" if paused else f"{at:%Y-%m-%d %H:%M} UTC" if at else "by hand",
+            run_ids.get(dag_id, ""),
+        )
+        for dag_id, paused, at in found
+    }
+
+
+def _deciding_runs(models: list[str]) -> dict[tuple[str, datetime], str]:
+    """The run that made the newest decision of each model and instant, from the asset's events."""
+    from airflow.models.asset import AssetEvent, AssetModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    wanted = select(DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after)
-    found: dict[str, str] = {}
+    from pipelines.core.time import parse_instant
+
+    addresses = {asset(model, "decision").uri: model for model in models}
+    wanted = (
+        select(AssetModel.uri, AssetEvent.extra, AssetEvent.source_run_id)
+        .join(AssetEvent.asset)
+        .where(AssetModel.uri.in_(addresses))
+        .order_by(AssetEvent.timestamp)
+    )
     with create_session() as session:
-        ids = [f"retrain__{model}" for model in models]
-        for dag_id, paused, at in session.execute(wanted.where(DagModel.dag_id.in_(ids))):
-            when = f"{at:%Y-%m-%d %H:%M} UTC" if at else "by hand"
-            found[dag_id.partition("__")[2]] = "paused" if paused else when
-    return found
+        return {
+            (addresses[uri], parse_instant(facts["as_of"])): run_id
+            for uri, facts, run_id in session.execute(wanted).tuples()
+            if run_id and not facts["dry_run"]
+        }
 
 
 class GauntletOverview(AirflowPlugin):

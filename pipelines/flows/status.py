@@ -190,6 +190,7 @@ def _pending(state: ReleaseState, spec: ModelSpec, now: datetime) -> Iterator[Pe
             next_step=approval_command(
                 state.model, waiting.candidate, waiting.decision.evidence[:SHORTEST]
             ),
+            version=waiting.candidate,
         )
     stops = [at for at in unanswered_stops(state.entries) if now - at < gate.watch]
     if len(stops) >= gate.stops:

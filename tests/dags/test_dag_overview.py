@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.dags.conftest import ROOT, load
+from tests.dags.conftest import ROOT, dags, load, store_dag
 
 USER = "reader"
 
@@ -46,6 +46,11 @@ def overview_file(
     monkeypatch.setenv("GAUNTLET_MODELS", str(models))
     monkeypatch.setattr(app, "get_auth_manager", Manager)
     monkeypatch.setattr(security, "get_auth_manager", Manager)
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        for dag in dags("retrain", models).values():
+            store_dag(dag, session)
     return load(ROOT / "plugins" / "gauntlet_overview.py")
 
 
@@ -69,7 +74,7 @@ def test_the_page_needs_a_login(overview_file: ModuleType) -> None:
 def test_a_reader_sees_the_models_whose_dags_they_may_read(overview_file: ModuleType) -> None:
     answer = client(overview_file).get("/gauntlet/", cookies={"_token": USER})
     assert answer.status_code == 200
-    assert "retrain__demand" in answer.text
+    assert '/dags/retrain__demand" target="_top">demand</a>' in answer.text
     assert "secret" not in answer.text
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "<script" not in answer.text

@@ -37,6 +37,7 @@ class PendingTask(Record):
 
     what: str
     next_step: str = Field(description="the command that answers it")
+    version: str = Field(default="", description="that it is about; empty for none")
 
 
 class RolloutStatus(Record):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from pipelines.core.addresses import version_page
 from pipelines.core.markup import html_text, url_part
 from pipelines.core.time import instant_text
 from pipelines.reporting.status.model_status import ModelStatus, Overview
-from pipelines.reporting.status.status_text import age_text, ago, freshness_text, rollout_text
+from pipelines.reporting.status.status_text import age_text, ago, freshness, rollout_text
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -34,7 +35,23 @@ small { opacity: .75; }
   td[data-label]::before { content: attr(data-label); display: block; font-weight: 600; }
 }
 """
+# The job whose newest run reports on each, or renews it.
+_FRESH_BY = {"newest rows": "monitor", "online features": "materialize", "scores": "score"}
+_JOBS = ("retrain", "release", "materialize", "score", "monitor")
 _COLUMNS = ("Model", "Champion", "Last decision", "Due", "Live traffic", "Freshness", "Next run")
+
+
+@dataclass(frozen=True)
+class DagState:
+    """A DAG of a model, as Airflow has it.
+
+    Arguments:
+        next_run: when it runs next, as text.
+        newest_run: id of its newest run; "" before the first.
+    """
+
+    next_run: str
+    newest_run: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,20 +61,38 @@ class PageLinks:
     Arguments:
         airflow: path of Airflow's pages; "" where they are at the root of the server.
         mlflow: address of MLflow's pages; "" where it has none.
-        next_runs: when each model is retrained next, as text.
+        dags: the DAGs that Airflow has, by id, ``<job>__<model>``.
+        decided: id of the run of the DAG ``retrain__<model>`` that decided as of an instant.
     """
 
     airflow: str = ""
     mlflow: str = ""
-    next_runs: Mapping[str, str] | None = None
+    dags: Mapping[str, DagState] = field(default_factory=dict)
+    decided: Mapping[tuple[str, datetime], str] = field(default_factory=dict)
 
     def dag(self, job: str, model: str) -> str:
-        """The page of a model's DAG."""
-        return f"{self.airflow}/dags/{job}__{url_part(model)}"
+        """The page of a model's DAG; "" where there is none."""
+        return self._dag(f"{job}__{model}")
+
+    def newest_run(self, job: str, model: str) -> str:
+        """The page of the newest run of a model's DAG, before the first one that of the DAG."""
+        state = self.dags.get(f"{job}__{model}")
+        return self._run(f"{job}__{model}", state.newest_run if state else "")
+
+    def decision(self, model: str, as_of: datetime) -> str:
+        """The page of the run that decided; that of its DAG if it was decided in a shell."""
+        return self._run(f"retrain__{model}", self.decided.get((model, as_of), ""))
 
     def version(self, model: str, version: str) -> str:
         """The page of a version; "" where MLflow has no address."""
         return version_page(self.mlflow, model, version)
+
+    def _dag(self, dag_id: str) -> str:
+        return f"{self.airflow}/dags/{url_part(dag_id)}" if dag_id in self.dags else ""
+
+    def _run(self, dag_id: str, run_id: str) -> str:
+        page = self._dag(dag_id)
+        return f"{page}/runs/{url_part(run_id)}" if page and run_id else page
 
 
 def status_page(overview: Overview, links: PageLinks) -> str:
@@ -87,8 +122,8 @@ def _row(status: ModelStatus, overview: Overview, links: PageLinks) -> str:
         _decision(status, links),
         _due(status, links),
         _live(status, overview, links),
-        (_text(line) for line in freshness_text(status, overview.at)),
-        (_text((links.next_runs or {}).get(status.model, "")),),
+        _freshness(status, overview, links),
+        _next_runs(status, links),
     )
     marked = " ".join(
         f'<td data-label="{name}">{"".join(lines)}</td>'
@@ -119,8 +154,8 @@ def _decision(status: ModelStatus, links: PageLinks) -> Iterator[str]:
     if decision is None:
         return
     outcome = decision.outcome.replace("_", " ")
-    runs = f"{links.dag('retrain', status.model)}/runs"
-    yield _linked(runs, f"{decision.as_of:%Y-%m-%d} {outcome}")
+    run = links.decision(status.model, decision.as_of)
+    yield _linked(run, f"{decision.as_of:%Y-%m-%d} {outcome}")
     yield from map(_text, decision.reasons)
     if decision.candidate:
         page = links.version(status.model, decision.candidate)
@@ -132,25 +167,43 @@ def _due(status: ModelStatus, links: PageLinks) -> Iterator[str]:
     for problem in status.problems:
         yield f'<p class="due">Problem: {html_text(problem)}</p>'
     for task in status.pending:
+        page = links.version(status.model, task.version) if task.version else ""
         step = f"<code>{html_text(task.next_step)}</code>"
-        yield f'<p class="due">To do: {html_text(task.what)}: {step}</p>'
+        yield f'<p class="due">To do: {_link(page, task.what)}: {step}</p>'
     report = status.monitoring
     if report is not None:
         action = report.action.replace("_", " ")
         text = f"{report.health.replace('_', ' ')}, {report.alarms} alarm(s): {action}"
         css = ' class="due"' if report.action != "none" else ""
-        page = f"{links.dag('monitor', status.model)}/runs"
-        yield f'<p{css}><a href="{html_text(page)}" target="_top">{html_text(text)}</a></p>'
+        yield f"<p{css}>{_link(links.newest_run('monitor', status.model), text)}</p>"
         yield _text(report.reason) if report.action != "none" else ""
     if status.budget is not None:
         budget = status.budget
-        yield _text(f"error budget: {budget.left} tries left in {budget.year}")
+        runs = links.dag("retrain", status.model)
+        yield _linked(runs, f"error budget: {budget.left} tries left in {budget.year}")
 
 
 def _live(status: ModelStatus, overview: Overview, links: PageLinks) -> Iterator[str]:
     if status.rollout is not None:
-        yield _linked(f"{links.dag('release', status.model)}/runs", status.rollout.stage)
+        yield _linked(links.newest_run("release", status.model), status.rollout.stage)
         yield _text(rollout_text(status.rollout, overview.at))
+        challenger = status.rollout.challenger
+        yield _linked(links.version(status.model, challenger), f"version {challenger}")
+
+
+def _freshness(status: ModelStatus, overview: Overview, links: PageLinks) -> Iterator[str]:
+    for label, value in freshness(status, overview.at):
+        page = links.newest_run(_FRESH_BY[label], status.model)
+        yield f"<p>{_link(page, label)}: {html_text(value)}</p>"
+
+
+def _next_runs(status: ModelStatus, links: PageLinks) -> Iterator[str]:
+    """When each DAG of the model runs next, the retraining's first."""
+    for job in _JOBS:
+        state = links.dags.get(f"{job}__{status.model}")
+        if state is not None:
+            page = _link(links.dag(job, status.model), job)
+            yield f"<p>{page}: {html_text(state.next_run)}</p>"
 
 
 def _text(text: str) -> str:
@@ -158,7 +211,12 @@ def _text(text: str) -> str:
 
 
 def _linked(address: str, text: str) -> str:
-    """A paragraph with a link; Airflow shows this page in a frame, so it opens outside of that."""
+    """A paragraph with a link."""
+    return f"<p>{_link(address, text)}</p>"
+
+
+def _link(address: str, text: str) -> str:
+    """A link; Airflow shows this page in a frame, so it opens outside of that."""
     if not address:
-        return _text(text)
-    return f'<p><a href="{html_text(address)}" target="_top">{html_text(text)}</a></p>'
+        return html_text(text)
+    return f'<a href="{html_text(address)}" target="_top">{html_text(text)}</a>'

@@ -30,7 +30,7 @@ def status_text(status: ModelStatus, now: datetime) -> Iterator[str]:
         now: the instant from which ages are counted.
     """
     yield heading(status, now)
-    for label, value in (*_state(status, now), *_freshness(status, now)):
+    for label, value in (*_state(status, now), *freshness(status, now)):
         yield from textwrap.wrap(
             value,
             WIDTH,
@@ -115,8 +115,8 @@ def _state(status: ModelStatus, now: datetime) -> Iterator[tuple[str, str]]:
         yield "error budget", f"{budget.left} tries left in {budget.year}, {budget.tries} made"
 
 
-def _freshness(status: ModelStatus, now: datetime) -> Iterator[tuple[str, str]]:
-    """How fresh events, features and predictions are."""
+def freshness(status: ModelStatus, now: datetime) -> Iterator[tuple[str, str]]:
+    """How fresh events, online features and scores are: a label and a text for each."""
     streams = [
         f"{one.name} {one.newest_day or 'none'}{' STALE' if one.stale else ''}"
         for one in status.streams
@@ -134,11 +134,6 @@ def _freshness(status: ModelStatus, now: datetime) -> Iterator[tuple[str, str]]:
     if (scores := status.scores) is not None:
         until = "STALE since" if scores.stale else "valid until"
         yield "scores", f"{until} {instant_text(scores.valid_until)}"
-
-
-def freshness_text(status: ModelStatus, now: datetime) -> Iterator[str]:
-    """One line each for events, online features and scores."""
-    return (f"{label}: {value}" for label, value in _freshness(status, now))
 
 
 def model_rows(overview: Overview) -> Sequence[tuple[str, ...]]:

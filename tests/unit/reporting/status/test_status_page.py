@@ -1,31 +1,61 @@
 """The overview page: one row a model, links out of the frame, and texts that cannot become tags."""
 
+import re
+from dataclasses import replace
+
 from pipelines.reporting.status.model_status import ModelStatus, Overview
-from pipelines.reporting.status.status_page import PageLinks, status_page
-from tests.unit.reporting.status.test_status_text import BUSY, NOW
+from pipelines.reporting.status.status_page import DagState, PageLinks, status_page
+from tests.unit.reporting.status.test_status_text import BUSY, NOW, WEEK
 
+JOBS = ("retrain", "release", "materialize", "monitor")
 LINKS = PageLinks(
-    airflow="http://airflow", mlflow="http://mlflow", next_runs={"demand": "2026-01-26 06:00 UTC"}
+    airflow="http://airflow",
+    mlflow="http://mlflow",
+    dags={f"{job}__demand": DagState("2026-01-26 06:00 UTC", f"{job} 1") for job in JOBS},
+    decided={("demand", NOW): "by hand"},
 )
+CELL = re.compile(r'<td data-label="([^"]+)">(.*?)</td>')
+ADDRESS = re.compile(r'<a href="([^"]+)" target="_top">')
 
 
-def test_each_cell_leads_to_its_page() -> None:
+def cells(page: str) -> dict[str, list[str]]:
+    """The addresses that each cell of the only row leads to."""
+    return {name: ADDRESS.findall(text) for name, text in CELL.findall(page)}
+
+
+def test_each_cell_leads_to_the_version_or_the_run_that_it_is_about() -> None:
+    dags, models = "http://airflow/dags", "http://mlflow/#/models/demand/versions"
+    view = "?workflowType=machine_learning"
     page = status_page(Overview(at=NOW, models=(BUSY,)), LINKS)
-    for address in (
-        "http://airflow/dags/retrain__demand",
-        "http://airflow/dags/monitor__demand/runs",
-        "http://airflow/dags/release__demand/runs",
-        "http://mlflow/#/models/demand/versions/3?workflowType=machine_learning",
-        "http://mlflow/#/models/demand/versions/4?workflowType=machine_learning",
-    ):
-        assert f'href="{address}" target="_top"' in page
+    assert cells(page) == {
+        "Model": [f"{dags}/retrain__demand"],
+        "Champion": [f"{models}/3{view}"],
+        "Last decision": [f"{dags}/retrain__demand/runs/by%20hand", f"{models}/4{view}"],
+        "Due": [
+            f"{models}/4{view}",
+            f"{dags}/monitor__demand/runs/monitor%201",
+            f"{dags}/retrain__demand",
+        ],
+        "Live traffic": [f"{dags}/release__demand/runs/release%201", f"{models}/2{view}"],
+        "Freshness": [
+            f"{dags}/monitor__demand/runs/monitor%201",
+            f"{dags}/materialize__demand/runs/materialize%201",
+        ],
+        "Next run": [f"{dags}/{job}__demand" for job in JOBS],
+    }
     for text in (
         "fix feed",
         "version 4 awaits approval",
-        "2026-01-26 06:00 UTC",
+        "retrain</a>: 2026-01-26 06:00 UTC",
         "stock none STALE",
     ):
         assert text in page
+
+
+def test_a_decision_of_a_shell_leads_to_no_run() -> None:
+    links = replace(LINKS, decided={("demand", NOW - WEEK): "another"})
+    page = status_page(Overview(at=NOW, models=(BUSY,)), links)
+    assert cells(page)["Last decision"][0] == "http://airflow/dags/retrain__demand"
 
 
 def test_texts_are_escaped_and_a_model_without_links_is_plain() -> None:

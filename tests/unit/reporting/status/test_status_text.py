@@ -37,6 +37,7 @@ BUSY = ModelStatus(
         PendingTask(
             what="version 4 awaits approval",
             next_step="gauntlet approve demand 4 --by YOU --evidence 0f1e2d3c",
+            version="4",
         ),
     ),
     rollout=RolloutStatus(
