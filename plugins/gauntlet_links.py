@@ -1,12 +1,12 @@
 """Links from Airflow's pages to MLflow: a menu entry, and a button on each task instance.
 
-The button leads to the version that the task reported, else to the model.
+The button leads to the version that the task or its run reported, else to the model.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
@@ -18,6 +18,7 @@ from pipelines.core.version_id import registered_models
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
+    from sqlalchemy.orm import Session
 
 
 def mlflow_page() -> str:
@@ -58,29 +59,40 @@ class ModelInMLflow(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """The address behind the button; "" leaves it out."""
+        from airflow.utils.session import create_session
+
         page = model_page(mlflow_page(), ti_key.dag_id)
-        version = _reported_version(ti_key) if page else ""
+        if not page:
+            return ""
+        with create_session() as session:
+            version = reported_version(session, ti_key.dag_id, ti_key.run_id, ti_key.task_id)
         return version_page(ti_key.dag_id.partition("__")[2], version) if version else page
 
 
-def _reported_version(ti_key: TaskInstanceKey) -> str:
-    """The version in the value that a task returned: a step's report, or one of monitoring."""
+def reported_version(session: Session, dag_id: str, run_id: str, task_id: str = "") -> str:
+    """The version that a task reported, else the newest that its run reported; "" if none did."""
     from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
-    from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    returned = select(XComModel).where(
-        XComModel.dag_id == ti_key.dag_id,
-        XComModel.run_id == ti_key.run_id,
-        XComModel.task_id == ti_key.task_id,
-        XComModel.key == XCOM_RETURN_KEY,
+    returned = (
+        select(XComModel)
+        .where(XComModel.dag_id == dag_id, XComModel.run_id == run_id)
+        .where(XComModel.key == XCOM_RETURN_KEY)
+        .order_by(XComModel.timestamp.desc())
     )
-    with create_session() as session:
-        kept = session.scalars(returned).first()
-        report = None if kept is None else XComModel.deserialize_value(kept)
+    own_first = sorted(session.scalars(returned), key=lambda kept: kept.task_id != task_id)
+    found = (_version_in(XComModel.deserialize_value(kept)) for kept in own_first)
+    return next(filter(None, found), "")
+
+
+def _version_in(report: Any) -> str:
+    """The version that a report is about: of a step, of monitoring, or of a release."""
     if not isinstance(report, dict):
         return ""
-    return str(report.get("ids", {}).get("version") or report.get("version") or "")
+    # In a holdback, the second version is the former champion.
+    moved = "champion" if report.get("stage") == "holdback" else "challenger"
+    found = report.get("ids", {}).get("version") or report.get("version") or report.get(moved)
+    return str(found or "")
 
 
 class GauntletLinks(AirflowPlugin):

@@ -1,4 +1,4 @@
-"""The note of a DAG run: as-of, outcome and reason, which Airflow shows in its lists.
+"""The note of a DAG run: as-of, outcome, reason and a link to the version.
 
 A task cannot write the note of its own run. It keeps the text as an XCom; when the run ends, a
 listener in the scheduler copies the newest text into the note.
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
+from gauntlet_links import reported_version, version_page
 from gauntlet_reports import NOTE
 
 from pipelines.core.markup import markdown_text
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
+    from sqlalchemy.orm import Session
 
 LONGEST = 1000  # characters that the column holds
 SIGN = "▸ "  # before our text, so that a rerun replaces it and not what a person wrote
@@ -57,8 +59,17 @@ def _write_note(run: DagRun) -> None:
     if kept is not None:
         paragraphs = (run.note or "").split("\n\n")
         own = [paragraph for paragraph in paragraphs if not paragraph.startswith(SIGN)]
+        link = _version_link(session, run)
         text = f"{SIGN}{markdown_text(XComModel.deserialize_value(kept))}"
+        text = text[: LONGEST - len(link)].rstrip() + link
         run.note = "\n\n".join((text, *own))[:LONGEST].rstrip()
+
+
+def _version_link(session: Session, run: DagRun) -> str:
+    """A link to the version that a run reported; "" if there is none."""
+    version = reported_version(session, run.dag_id, run.run_id)
+    page = version_page(run.dag_id.partition("__")[2], version) if version else ""
+    return f" ([version {markdown_text(version)}]({page}))" if page else ""
 
 
 class GauntletNotes(AirflowPlugin):
