@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.release.ledger import Ledger
 
 NOTE = "note"  # key of an XCom
+MOST_LINES = 35
 CAN_STOP: tuple[Step, ...] = ("contract", "features", "availability")
 log = logging.getLogger("gauntlet")
 
@@ -34,15 +35,22 @@ class Progress:
     def __call__(self, message: str) -> None:
         """Log the message, unless another was logged lately."""
         if time.monotonic() - self._begun >= self._wait_s:
-            self._wait_s *= 1.3  # 30 lines in seven hours
+            self._wait_s *= 2  # 12 lines in seven hours
             log.info("%s", message)
 
 
-def show(lines: Iterable[str]) -> None:
-    """Log lines as the shell prints them."""
-    for line in lines:
-        if line:
-            log.info("%s", line)
+def show(lines: Iterable[str], whole: str) -> None:
+    """Log lines as the shell prints them, but not more than a person reads in a log.
+
+    Arguments:
+        lines: empty ones are left out.
+        whole: the command that prints all of them.
+    """
+    filled = [line for line in lines if line]
+    for line in filled[:MOST_LINES]:
+        log.info("%s", line)
+    if len(filled) > MOST_LINES:
+        log.info("and %d more lines: %s", len(filled) - MOST_LINES, whole)
 
 
 def note(as_of: datetime, text: str) -> None:
@@ -86,7 +94,8 @@ def shown_step(request: Request, report: StepReport, ledger: Ledger) -> dict[str
     """
     from airflow.sdk.exceptions import AirflowSkipException
 
-    show((f"{report.step}: {report.summary}", *report.problems, _link(request, report)))
+    lines = (f"{report.step}: {report.summary}", _link(request, report), *report.problems)
+    show(lines, f"gauntlet explain {request.model} --all")
     if report.step == "decide":
         note(request.as_of, report.summary)
         if request.lineage == LIVE:
@@ -105,7 +114,7 @@ def shown_monitoring(report: MonitorReport, connections: Connections) -> dict[st
 
     from pipelines.reporting.monitor_text import monitor_text
 
-    show(monitor_text(report))
+    show(monitor_text(report), f"gauntlet monitor {report.model}")
     health, action = (text.replace("_", " ") for text in (report.health, report.action.kind))
     note(report.as_of, f"{health}, action {action}: {report.action.reason}")
     deliver_report(report, connections)

@@ -113,7 +113,8 @@ def compare_with_live() -> str:
     request, connections = _request(), connect(progress=Progress())
     found = compare_with_errors(request.model, LIVE, request.lineage, connections.retraining)
     address = publish_comparison(found, connections.pages, connections.registry)
-    show((*lines(found), address))
+    whole = f"gauntlet compare {request.model} {LIVE} {request.lineage}"
+    show((address, *lines(found)), whole)
     return address
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from tests.dags.conftest import dags
 from tests.support.pharmacy import FIRST, RICH, Pharmacy, declaration, write_days
+from tests.support.processes.worker_tasks import assert_quiet, in_processes
 
 SERVING = {
     "every": "1h",
@@ -79,9 +80,10 @@ def home(tmp_path: Path, models: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_a_run_fills_what_the_shell_then_finds_done(models: Path, home: Path) -> None:
-    finished = dags("materialize", models)["demand"].test(
-        run_conf={"as_of": "2025-03-31T04:20:00Z"}
-    )
+    dag = dags("materialize", models)["demand"]
+    with in_processes(dag, home.parent):
+        finished = dag.test(run_conf={"as_of": "2025-03-31T04:20:00Z"})
+    assert_quiet(home.parent, "materialize")
     assert str(finished.state) == "success"
     reported: dict[str, Any] = finished.get_task_instance("materialize").xcom_pull("materialize")
     assert {view["outcome"] for view in reported["views"]} == {"whole"}

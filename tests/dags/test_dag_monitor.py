@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from tests.dags.conftest import dags
 from tests.support.pharmacy import declaration
+from tests.support.processes.worker_tasks import assert_quiet, in_processes, log_lines
 
 
 @pytest.fixture
@@ -55,16 +57,26 @@ def test_a_recommended_retraining_updates_the_asset_that_starts_it(
     monkeypatch.setenv("GAUNTLET_HOME", str(models))
     monkeypatch.setenv("GAUNTLET_MODELS", str(models))
     monkeypatch.setattr("gauntlet_alerts.deliver_report", lambda *_: None)
+    # Alarms of a report are as many as there are reasons; the log shows the first lines only.
     dag = dags("monitor", models)["demand"]
     [asset] = dag.task_dict["start_retraining"].outlets
     schedule: Any = dags("retrain", models)["demand"].timetable
     assert schedule.asset_condition.objects == (asset,)
-    found = report(alarm(Cause.MODEL, "absolute_error", cost=2.5))
+    alarms = [alarm(Cause.MODEL, f"slice {number}", cost=2.5) for number in range(40)]
+    found = report(alarm(Cause.MODEL, "absolute_error", cost=2.5), *alarms)
     states = []
+    logs = models / "logs"
+    logs.mkdir()
     for hold in ("", "too early"):
         held = found.model_copy(update={"retraining_hold": hold})
         monkeypatch.setattr("pipelines.flows.monitor.run.monitor", lambda *_, held=held: held)
-        states.append(str(dag.test().get_task_instance("start_retraining").state))
+        with in_processes(dag, logs):
+            states.append(str(dag.test().get_task_instance("start_retraining").state))
+        assert_quiet(logs, "monitor", "start_retraining")
+        events = [line["event"] for line in log_lines(logs / "monitor.log")]
+        assert any(re.fullmatch(r"and \d+ more lines: gauntlet monitor demand", e) for e in events)
+        for log in logs.iterdir():
+            log.unlink()
     assert states == ["success", "skipped"]
     with Session() as session:
         [event] = (one for one in session.query(AssetEvent) if one.asset.uri == asset.uri)

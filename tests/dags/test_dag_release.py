@@ -14,6 +14,7 @@ import yaml
 
 from tests.dags.conftest import ROOT, dags
 from tests.support.pharmacy import RICH, declaration
+from tests.support.processes.worker_tasks import assert_quiet, in_processes
 from tests.support.rollout_factory import ROLLOUT, challenged
 
 
@@ -110,11 +111,17 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_run_waits_deferred_until_the_trial_has_ended(airflow_database: Path, home: Path) -> None:
+def test_a_run_waits_deferred_until_the_trial_has_ended(
+    airflow_database: Path, home: Path, tmp_path: Path
+) -> None:
     """Nothing is logged: the shadow has no evidence, and ends after twice its length."""
     from pipelines.wiring import connect
 
-    finished = dags("release", home / "models")["demand"].test()
+    dag, logs = dags("release", home / "models")["demand"], tmp_path / "logs"
+    logs.mkdir()
+    with in_processes(dag, logs):
+        finished = dag.test()
+    assert_quiet(logs, "approval", "release")
     assert str(finished.state) == "success"
     requested = finished.get_task_instance("approval")
     assert str(requested.state) == "skipped", "without `review: required` no approval is requested"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from pipelines.flows.retrain.request import STEPS
+from tests.dags.conftest import ROOT, load
+from tests.support.processes.worker_tasks import assert_quiet, in_processes, log_lines
+
 AS_OF = datetime(2025, 7, 7, 6, tzinfo=UTC)
+WEEK = timedelta(weeks=1)
+MLFLOW = "http://mlflow.example:5000"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("GAUNTLET_HOME", str(folder))
         patch.setenv("GAUNTLET_MODELS", str(ROOT / "models"))
         patch.setenv("GAUNTLET_EXPECTATIONS", str(ROOT / "expectations"))
+        patch.setenv("GAUNTLET_MLFLOW_UI", MLFLOW)
         for setting in ("STORE", "MLFLOW_URI", "LEDGER_URL", "ONLINE_URL"):
             patch.delenv(f"GAUNTLET_{setting}", raising=False)
         yield folder
@@ -42,6 +46,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def run(bag: Any, **conf: Any) -> Any:
     """One run by hand; the finished run."""
     return bag.dags["retrain__demand"].test(run_conf=conf)
+
+
+def logged_run(bag: Any, logs: Path, **conf: Any) -> Any:
+    """The same, with the log of each task in a folder."""
+    logs.mkdir()
+    with in_processes(bag.dags["retrain__demand"], logs):
+        return run(bag, **conf)
 
 
 def states(finished: Any) -> dict[str, str]:
@@ -56,20 +67,28 @@ def report(finished: Any, task: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_run_takes_every_step_and_again_finds_the_same_answers(bag: Any, home: Path) -> None:
-    from pipelines.flows.retrain.request import STEPS, Request
+def test_a_run_takes_every_step_and_again_finds_the_same_answers(
+    bag: Any, home: Path, tmp_path: Path
+) -> None:
+    from pipelines.flows.retrain.request import Request
     from pipelines.flows.retrain.steps import run_step
     from pipelines.wiring import connect
 
-    first = run(bag, as_of="2025-07-07T06:00:00Z", reason="test")
+    first = logged_run(bag, tmp_path / "first", as_of="2025-07-07T06:00:00Z", reason="test")
     assert states(first) == dict.fromkeys(("request", *STEPS, "first_fill"), "success"), (
         "the first run of a fresh stack has to come to a comparison, with nothing done before it"
     )
     assert report(first, "request")["as_of"] == "2025-07-07T06:00:00Z"
     assert note(first).startswith("▸ as of 2025-07-07 06:00: ")
+    version = f"{MLFLOW}/#/models/demand/versions/1?workflowType=machine_learning"
+    assert note(first).endswith(f" ([version 1]({version}))")
+    button = load(ROOT / "plugins" / "gauntlet_links.py").ModelInMLflow()
+    for task in ("contract", "register", "decide"):
+        assert button.get_link(None, ti_key=first.get_task_instance(task).key) == version
     filled = report(first, "first_fill")["views"]
     assert {view["as_of"] for view in filled} == {"2025-07-07T06:00:00Z"}
 
+    assert_quiet(tmp_path / "first", "request", *STEPS, "first_fill")
     again = run(bag, as_of="2025-07-07T08:00:00+02:00", reason="another reason")
     assert states(again)["first_fill"] == "skipped", (
         "what was filled once is kept by another DAG; where that does not run, the gate has to see"
@@ -81,34 +100,6 @@ def test_a_run_takes_every_step_and_again_finds_the_same_answers(bag: Any, home:
         assert report(first, step) == report(again, step) == shell, (
             f"{step}: the same question got another answer from Airflow than from the shell"
         )
-
-
-@contextmanager
-def in_processes(dag: Any, logs: Path) -> Iterator[None]:
-    """Run each task as a worker does, in a process of its own, with its log in ``<task>.log``."""
-    from airflow.executors.workloads.base import BundleInfo
-    from airflow.sdk.api.datamodels._generated import TaskInstance
-    from airflow.sdk.definitions import dag as module
-    from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor, supervise_task
-    from sqlalchemy.orm import object_session
-
-    def supervise(*, ti: Any, task: Any, run_triggerer: bool) -> None:
-        session = object_session(ti)
-        ti.state = "queued"
-        session.commit()
-        supervise_task(
-            ti=TaskInstance.model_validate(ti, from_attributes=True),
-            bundle_info=BundleInfo(name="dags-folder"),
-            dag_rel_path="retrain.py",
-            token="",
-            client=InProcessTestSupervisor._api_client(dag),
-            log_path=str(logs / f"{ti.task_id}.log"),
-        )
-        session.expire_all()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_run_task", supervise)
-        yield
 
 
 def note(run: Any) -> str:
@@ -132,8 +123,11 @@ def asset_events(run: Any) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_a_run_that_its_data_stop_does_not_look_like_a_success(bag: Any, home: Path) -> None:
-    stopped = run(bag, as_of="2025-08-04T06:00:00Z", reason="a look")
+def test_a_run_that_its_data_stop_does_not_look_like_a_success(
+    bag: Any, home: Path, tmp_path: Path
+) -> None:
+    logs = tmp_path / "logs"
+    stopped = logged_run(bag, logs, as_of="2025-08-04T06:00:00Z", reason="a look")
     found = states(stopped)
     assert {found[step] for step in ("contract", "train", "register")} == {"skipped"}
     assert (found["decide"], str(stopped.state)) == ("success", "success")
@@ -142,10 +136,19 @@ def test_a_run_that_its_data_stop_does_not_look_like_a_success(bag: Any, home: P
     events = asset_events(stopped)
     assert events["gauntlet://demand/decision"]["outcome"] == "hold"
     assert "gauntlet://demand/champion" not in events
+    assert_quiet(logs, "request", *STEPS)
+    assert any(
+        "no_data: " in one["event"] or "no data: " in one["event"]
+        for one in log_lines(logs / "contract.log")
+    )
+
+    overview = load(ROOT / "plugins" / "gauntlet_overview.py")
+    assert overview._deciding_runs(["demand"])["demand", AS_OF + 4 * WEEK] == stopped.run_id
+    assert overview._dags(["demand"])["retrain__demand"].newest_run == stopped.run_id
 
 
 @pytest.mark.slow
-def test_a_dry_run_shows_what_it_left_out_as_skipped(bag: Any, home: Path) -> None:
+def test_a_dry_run_shows_what_it_left_out_as_skipped(bag: Any, home: Path, tmp_path: Path) -> None:
     finished = run(bag, as_of="2025-06-30T06:00:00Z", dry_run=True)
     assert states(finished)["register"] == "skipped", "a dry run registers nothing"
     assert states(finished)["decide"] == "success", "`decide` must run after a skipped step"
@@ -158,13 +161,11 @@ def test_a_step_that_fails_holds_back_the_decision(
     bag: Any, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GAUNTLET_STORE", str(tmp_path / "no_events_here"))
-    with in_processes(bag.dags["retrain__demand"], tmp_path):
-        finished = run(bag, as_of="2025-06-23T06:00:00Z")
+    logs = tmp_path / "logs"
+    finished = logged_run(bag, logs, as_of="2025-06-23T06:00:00Z")
     found = states(finished)
     assert note(finished).startswith("▸ snapshot failed: ")
-    lines = [json.loads(line) for line in (tmp_path / "snapshot.log").open()]
-    assert len(lines) < 60
-    assert not [line["event"] for line in lines if line["level"] == "warning"]
+    assert_quiet(logs, "request", "snapshot")
     assert found["snapshot"] == "failed"
     assert found["decide"] == "upstream_failed"
     assert finished.get_task_instance("snapshot").try_number == 1, (

@@ -10,6 +10,7 @@ import yaml
 
 from tests.dags.conftest import dags
 from tests.support.pharmacy import RICH, Pharmacy, declaration
+from tests.support.processes.worker_tasks import assert_quiet, in_processes
 
 
 @pytest.fixture
@@ -69,7 +70,9 @@ def test_a_run_scores_what_the_shell_then_finds_done(
         patch.setenv("GAUNTLET_STORE", pharmacy.store)
         for setting in ("MLFLOW_URI", "LEDGER_URL", "ONLINE_URL"):
             patch.delenv(f"GAUNTLET_{setting}", raising=False)
-        finished = dag.test(run_conf={"as_of": "2025-04-01T04:20:00Z"})
+        with in_processes(dag, tmp_path):
+            finished = dag.test(run_conf={"as_of": "2025-04-01T04:20:00Z"})
+    assert_quiet(tmp_path, "score")
     assert str(finished.state) == "success"
     done: dict[str, Any] = finished.get_task_instance("score").xcom_pull("score")
     assert (done["outcome"], done["at"]) == ("scored", "2025-04-01T00:00:00Z")

@@ -46,11 +46,11 @@ def cells(week: ComparedWeek) -> tuple[str, ...]:
 
 
 def lines(comparison: LineageComparison) -> Iterator[str]:
-    """The comparison for a log: one line for each week, then what all weeks say."""
+    """The comparison for a log: what all weeks say, then one line for each week."""
+    yield from sentences(comparison)
     for week in comparison.weeks:
         named = zip(heads(comparison), cells(week), strict=True)
         yield "; ".join(f"{head}: {text}" for head, text in named if text)
-    yield from sentences(comparison)
 
 
 def sentences(comparison: LineageComparison) -> Iterator[str]:

@@ -56,7 +56,7 @@ COMPARED = LineageComparison(
 
 
 def test_the_text_names_the_better_champions_and_their_uncertainty() -> None:
-    first, second, *words = lines(COMPARED)
+    *words, first, second = lines(COMPARED)
     assert "gain (90% interval): +1.5 (-0.25 to +3.25)" in first
     assert "differs by: data revision, code" in first
     assert "live: not run" in second
