@@ -17,7 +17,7 @@ from gauntlet_triggers import UntilTrigger
 if TYPE_CHECKING:
     from pipelines.reporting.approval_page import ApprovalRequest
 
-ANSWER_CHECK = timedelta(hours=1)  # an answer may also be given in MLflow or in a shell
+ANSWER_CHECK = timedelta(hours=1)  # an answer may also be given in a shell
 FIELDS = {
     "evidence": Param(
         "",
@@ -54,7 +54,7 @@ class ReleaseApproval(ApprovalOperator):
         """Show the approval request, or keep waiting for an answer.
 
         Arguments:
-            asked: hash of the evidence that the form already shows; "" for none.
+            shown: hash of the evidence that the form already shows; "" for none.
 
         Raises:
             AirflowSkipException: no approval is needed, or the request is for other evidence.
