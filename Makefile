@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo test kill-test spark-test effects-test check format up down status airflow compose-test docs site tutorial proof bench serving-load real-backtest lock clean
+.PHONY: help setup demo test browser-test kill-test spark-test effects-test check format up down status airflow compose-test docs site tutorial proof bench serving-load real-backtest lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -25,6 +25,11 @@ demo: setup  ## six Mondays of a pharmacy chain, then two challengers on live tr
 # every process that a test starts, share compiled modules, so a setting that forbids them is lifted.
 test: setup  ## every test but the long simulations; also the examples in docstrings
 	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+browser-test: setup  ## the pages in a real browser, on a desk and on a telephone; needs Chromium
+	@command -v chromedriver >/dev/null || { \
+	  echo "Chromium and its driver are not installed. On Debian: apt-get install chromium chromium-driver"; exit 1; }
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/e2e/browser
 
 # Large optional dependencies that one test needs have an environment of their own: PySpark with its
 # jars is half a gigabyte, EconML with its compiler a fifth of one.

@@ -18,7 +18,7 @@ table{border-collapse:collapse;width:100%;font-size:.85rem}
 th,td{padding:.3rem .5rem;border-bottom:1px solid #ddd}
 figure{margin:1.5rem 0}figcaption{font-weight:600}
 svg{width:100%;min-width:36rem;height:auto}li{margin:.2rem 0}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto}code{overflow-wrap:anywhere}
 """
 _TABLE = re.compile("<table>.*?</table>", re.DOTALL)
 

@@ -89,7 +89,7 @@ class Server:
         self.kill()
 
 
-def _program(
+def program_of(
     command: Sequence[str | Path],
     log: Path,
     account: str | None = None,
@@ -168,7 +168,7 @@ def postgres(folder: Path) -> tuple[Server, str]:
 
     command: list[str | Path] = [programs / "postgres", "-D", data, *options.split()]
     quick = signal.SIGQUIT  # an immediate end, which gives its shared memory back
-    return Server(_program(command, log, account), answers, log, quick), address
+    return Server(program_of(command, log, account), answers, log, quick), address
 
 
 def redis(folder: Path) -> tuple[Server, str]:
@@ -188,7 +188,7 @@ def redis(folder: Path) -> tuple[Server, str]:
     port = free_port()
     options: list[str | Path] = ["--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
     command = [program, *options, "--save", "", "--appendonly", "no"]
-    begin, answers = _program(command, folder / "log"), library.Redis(port=port).ping
+    begin, answers = program_of(command, folder / "log"), library.Redis(port=port).ping
     return Server(begin, lambda: bool(answers()), folder / "log"), f"redis://127.0.0.1:{port}/0"
 
 
@@ -220,6 +220,6 @@ def mlflow(home: Path, database: str = "", login: str = "") -> tuple[Server, str
         settings["TMPDIR"] = str(home)  # it keeps the address of this database in a file there
         command: list[str | Path] = [sys.executable, MLFLOW_WITH_LOGIN, *options]
         return Server(
-            _program(command, log, environment=inherited | settings), answers, log
+            program_of(command, log, environment=inherited | settings), answers, log
         ), address
     return Server(lambda: Forked(run_mlflow, options, inherits=surroundings), answers, log), address
