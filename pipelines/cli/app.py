@@ -27,6 +27,7 @@ from pipelines.cli.commands import (
     score,
     serve,
     streams,
+    update,
 )
 from pipelines.cli.commands.lineages import adopt, backfill, compare, lineages
 from pipelines.cli.commands.watch import doctor, drill, effects, explain, mark_broken, status
@@ -51,7 +52,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 for part in (
-    *(init, declare, import_events, streams, check, explore, features, freshness, retrain),
+    *(init, declare, import_events, streams, check, explore, features, freshness, retrain, update),
     *(backtest, backfill, compare, adopt, lineages, audit, materialize, serve, score, release),
     *(history, explain, effects, status, doctor, monitor, mark_broken, drill, demo),
 ):
@@ -61,7 +62,7 @@ PANELS = {
         *("init", "schema", "import", "stream", "check"),
         *("explore", "features", "freshness"),
     ),
-    "Train and judge": ("retrain", "backtest", "backfill", "compare", "adopt", "audit"),
+    "Train and judge": ("retrain", "update", "backtest", "backfill", "compare", "adopt", "audit"),
     "Serve and release": ("materialize", "serve", "score", "release", "approve", "rollback"),
     "Watch and explain": (
         *("status", "models", "monitor", "mark-broken", "ledger", "lineages"),

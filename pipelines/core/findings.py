@@ -30,6 +30,7 @@ class Gate(StrEnum):
     RECENT_WINDOW = "recent_window"
     CHAMPION = "champion"
     REFRESH = "refresh"
+    UPDATE = "update"
     AUDIT = "audit"
     BUDGET = "budget"
     SHADOW = "shadow"

@@ -43,10 +43,18 @@ def write_frame(
     snapshot: Snapshot,
     plan: SplitPlan,
     workspace: Workspace,
+    *,
+    start: datetime | None = None,
 ) -> Frame:
     """Write a frame as of the plan's instant as Parquet, and probe it for leaks.
 
     The probe samples all weeks, also those that were computed before.
+
+    Arguments:
+        events, spec, snapshot: as for ``write_points``.
+        plan: of the run.
+        workspace: the frame is written to.
+        start: zoned; earlier points are left out; ``None``: from the start of training.
     """
     import pyarrow.parquet as pq
 
@@ -56,7 +64,7 @@ def write_frame(
         path = workspace.write(
             FRAME,
             lambda draft: write_points(
-                events, spec.frame, snapshot, tables, plan.train.start, draft
+                events, spec.frame, snapshot, tables, start or plan.train.start, draft
             ),
         )
         written = read_parquet(next(iter(tables.values())).get_backend(), path)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +16,8 @@ from pydantic import Field
 from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding
 from pipelines.core.formats import StoredFormat
-from pipelines.core.records import Record
+from pipelines.core.records import Instant, Record
+from pipelines.core.time import Window
 from pipelines.own_code.load import packages_of
 from pipelines.packaging.origin import Origin
 from pipelines.packaging.package import CODE, EVIDENCE
@@ -44,6 +46,7 @@ RECORD = "record.json"
 PROFILE = "profile.json"
 IMPORTANCE = "importance.json"
 ORIGIN = "origin.json"
+UPDATE = "update.json"
 PLOTS = "plots"
 TWIN = "twin"
 _MAY_REFUSE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"  # if false, MLflow loads no model
@@ -76,6 +79,17 @@ class SavedSuite(Record):
     suite: dict[str, Any]
 
 
+class SavedUpdate(Record):
+    """``update.json``: what an update added to the version before it."""
+
+    parent: str = Field(description="number of the version that was updated")
+    anchor: str = Field(description="number of the version that was fitted last")
+    fitted_until: Instant = Field(description="until which all labels of the anchor's fit end")
+    points: Window = Field(description="decision times that were added")
+    rows: int = Field(description="of these, labelled ones")
+    intervals: int = Field(description="calls of partial_fit")
+
+
 @dataclass(frozen=True)
 class ModelVersion:
     """A registered version with the evidence that was saved inside it.
@@ -88,6 +102,7 @@ class ModelVersion:
         envelope: the suite generated from its training window.
         plan: its training spans and recent window.
         features: by name; empty for a version that saved none.
+        update: what it added to another version; ``None``: it was fitted.
     """
 
     model: str
@@ -97,6 +112,17 @@ class ModelVersion:
     envelope: Mapping[str, Any]
     plan: SplitPlan
     features: Mapping[str, SavedFeature]
+    update: SavedUpdate | None = None
+
+    @property
+    def anchor(self) -> str:
+        """The version whose fit this is, updated or not."""
+        return self.number if self.update is None else self.update.anchor
+
+    @property
+    def fitted_until(self) -> datetime:
+        """The instant before which all labels of the serving model's fit end, without updates."""
+        return self.plan.refit_until if self.update is None else self.update.fitted_until
 
     def load_pipeline(self) -> Pipeline:
         """The fitted pipeline that serves."""
@@ -131,6 +157,7 @@ def read_version(folder: Path, model: str, number: str) -> ModelVersion:
             envelope=read_record(folder, ENVELOPE, SavedSuite).suite,
             plan=read_record(folder, SPLIT, SplitPlan),
             features={} if features is None else features.features,
+            update=_read_if_saved(folder, UPDATE, SavedUpdate),
         )
     except (OSError, ValueError) as cause:
         raise IntegrityError(

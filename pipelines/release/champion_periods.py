@@ -26,10 +26,17 @@ def entries_as_of(entries: Sequence[Entry], as_of: datetime) -> tuple[Entry, ...
     return tuple(entry for entry in entries if entry.recorded_at <= as_of)
 
 
+def update_versions(entries: Iterable[Entry]) -> frozenset[str]:
+    """The versions that are updates of a champion, and no fits."""
+    return frozenset(one.candidate for one in entries if one.lane == "update" and one.candidate)
+
+
 def champion_periods(
-    entries: Iterable[Entry], trained_until: Mapping[str, datetime]
+    entries: Sequence[Entry], trained_until: Mapping[str, datetime]
 ) -> tuple[ChampionPeriod, ...]:
     """The champions of one recipe, oldest first, since it was last proved better or the first.
+
+    Updates of a champion belong to its period: what they were fitted on is the champion's.
 
     Arguments:
         entries: of one lineage, oldest first.
@@ -37,10 +44,13 @@ def champion_periods(
             was trained.
     """
     periods: list[ChampionPeriod] = []
+    updates = update_versions(entries)
     for entry in entries:
         version = entry.champion_after
-        if not entry.moves or version is None:
+        if not entry.moves or version is None or version in updates:
             continue
+        if entry.champion_before in updates and periods and periods[-1].version == version:
+            continue  # its updates were undone
         if entry.kind == "branch":  # a backfill has an account of its own
             periods.clear()
         if version in trained_until:

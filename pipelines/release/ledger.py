@@ -13,7 +13,7 @@ from pipelines.core.errors import IntegrityError, StaleEvidenceError
 from pipelines.core.findings import Finding
 from pipelines.core.formats import StoredFormat
 from pipelines.core.records import Instant, Record, canonical_json, sha256_text
-from pipelines.core.time import instant_text
+from pipelines.core.time import Window, instant_text
 from pipelines.release.broken_windows.window import BrokenWindow
 from pipelines.release.policies import Lane, policy_of
 from pipelines.release.policy import Decision, Facts, decide
@@ -96,6 +96,9 @@ class NewEntry(Record):
     )
     broken: BrokenWindow | None = Field(
         default=None, description="a window that is never trained on"
+    )
+    increment: Window | None = Field(
+        default=None, description="known times of the rows that an update's contract checked"
     )
     branch_point: BranchPoint | None = Field(
         default=None, description="where the lineage begins; only in a branch"

@@ -13,14 +13,15 @@ from pipelines.core.findings import Gate
 from pipelines.core.records import Record
 
 Case = Literal["first_version", "offline", "rollout"]
-Lane = Literal["change", "refresh", "emergency"]
+Lane = Literal["change", "refresh", "emergency", "update"]
 BOTH: tuple[Case, ...] = ("first_version", "offline")
 ALL: tuple[Case, ...] = (*BOTH, "rollout")
 OFFLINE: tuple[Case, ...] = ("offline", "rollout")
-LANES: tuple[Lane, ...] = ("change", "refresh", "emergency")
+LANES: tuple[Lane, ...] = ("change", "refresh", "emergency", "update")
 CHANGE: tuple[Lane, ...] = ("change",)
 REFRESH: tuple[Lane, ...] = ("refresh",)
 EMERGENCY: tuple[Lane, ...] = ("emergency",)
+UPDATE: tuple[Lane, ...] = ("update",)
 
 
 class GateRequirement(Record):
@@ -101,18 +102,29 @@ _POLICY_5: _Requirements = {
     "first version": _requires(Gate.RECENT_WINDOW, _BETTER_THAN_NAIVE, ("first_version",)),
 }
 
+# An update of the champion between retrainings: its harm is bounded, and nothing else is asked.
+_POLICY_6: _Requirements = {
+    **_POLICY_5,
+    "harm of an update": _requires(Gate.RECENT_WINDOW, "recent_window.maturity", OFFLINE, UPDATE),
+    "not worse": _requires(Gate.UPDATE, "update.not_worse", OFFLINE, UPDATE),
+    "answers": _requires(Gate.UPDATE, "update.answers", OFFLINE, UPDATE),
+    "labels": _requires(Gate.UPDATE, "update.labels", OFFLINE, UPDATE),
+    "error": _requires(Gate.UPDATE, "update.error", OFFLINE, UPDATE),
+}
+
 _ALL = (
     ("1", _POLICY_1),
     ("2", _POLICY_2),
     ("3", _POLICY_3),
     ("4", _POLICY_4),
     ("5", _POLICY_5),
+    ("6", _POLICY_6),
 )
 POLICIES = {
     version: Policy(version=version, requirements=tuple(requirements.values()))
     for version, requirements in _ALL
 }
-CURRENT = POLICIES["5"]
+CURRENT = POLICIES["6"]
 
 
 def policy_of(version: str) -> Policy:

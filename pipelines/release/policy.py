@@ -77,8 +77,8 @@ class Facts(Record):
     lane: Lane = Field(
         default="change",
         description="how the candidate is judged: as a changed recipe, as the champion's recipe on "
-        "newer data, or as the replacement of a champion that is worse than the naive forecast; "
-        "without a champion it makes no difference",
+        "newer data, as the replacement of a champion that is worse than the naive forecast, or as "
+        "an update of the champion; without a champion it makes no difference",
     )
     review: Literal["none", "required"] = "none"
     approval: Approval | None = None
@@ -212,7 +212,7 @@ def _reasons_of(judged: _Judged, verdicts: set[Verdict]) -> Iterable[str]:
             missing = f"; no finding {_either(gate.missing)}" if gate.missing else ""
             nothing = "; no finding that counts" if not gate.findings else ""
             yield f"{gate.gate}: {gate.verdict}{against}{missing or nothing}"
-            if gate.gate is Gate.REFRESH:
+            if gate.gate in (Gate.REFRESH, Gate.UPDATE):
                 names = set(gate.not_passed)
                 yield from (one.reason for one in judged.findings if one.name in names)
 
@@ -276,6 +276,9 @@ def _passed(judged: _Judged) -> Iterable[str]:
             "the champion is worse than the naive forecast, and the candidate is better than both; "
             "every gate passed"
         )
+        return
+    if judged.facts.lane == "update":
+        yield "updated: the champion learned newer points, and has not been shown to be better"
         return
     if judged.facts.lane != "refresh":
         yield "every gate passed"

@@ -41,7 +41,7 @@ from pipelines.core.errors import GauntletError, StaleEvidenceError
 from pipelines.core.findings import Finding
 from pipelines.core.records import Instant, Record
 from pipelines.core.retry import compare_and_swap
-from pipelines.core.time import Clock
+from pipelines.core.time import Clock, Window
 from pipelines.release.budget import budget_findings, budget_year, compared
 from pipelines.release.ledger import LIVE, Entry, Kind, Ledger, NewEntry
 from pipelines.release.policies import Lane
@@ -61,6 +61,7 @@ _FREE = {
 FREE_LANES: dict[Lane, str] = {
     "refresh": "a refresh is not tested for being better, so it is no try",
     "emergency": "the champion is worse than the naive forecast: replacing it is no try",
+    "update": "an update is not tested for being better, so it is no try",
 }
 _KINDS: dict[Outcome, Kind] = {Outcome.PROMOTE: "promotion", Outcome.FIRST_VERSION: "first_version"}
 
@@ -82,6 +83,9 @@ class DecisionInput(Record):
     trained: TrainingDates | None = Field(default=None, description="of the candidate")
     monitoring: RetrainReason | None = Field(
         default=None, description="why monitoring started the retraining"
+    )
+    increment: Window | None = Field(
+        default=None, description="known times of the rows that an update's contract checked"
     )
     budget: BudgetGate | None = Field(
         default=None, description="what its tries cost; None: the findings say so already"
@@ -238,5 +242,6 @@ def _draft(inputs: DecisionInput, judged: _Judged, awaited_review: bool) -> NewE
         snapshot=inputs.snapshot,
         trained=inputs.trained,
         monitoring=inputs.monitoring,
+        increment=inputs.increment,
         transition=inputs.transition if outcome.moves else None,
     )

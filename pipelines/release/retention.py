@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from pipelines.core.weeks import WEEK
+from pipelines.release.champion_periods import update_versions
 from pipelines.release.ledger import Entry
 from pipelines.release.registry import VersionInfo
 from pipelines.release.rollback import former_champions
@@ -25,7 +26,8 @@ def expired_versions(
     Candidates are needed for ``gate.span`` weeks and the weeks whose labels are still to come;
     replaced versions for ``gate.watch``. The champion, the newest former champion, versions on
     live traffic and versions that wait for it or for a review are always needed. So is a version
-    that the ledger has no decision about: its run may still be at work.
+    that the ledger has no decision about: its run may still be at work. An update is needed for a
+    week, and while it is one of these.
 
     Arguments:
         versions: of one model.
@@ -37,26 +39,33 @@ def expired_versions(
     if not entries:
         return ()
     oldest = as_of - gate.span * WEEK - lag - WEEK
-    needed = set(_needed(entries, as_of - gate.watch))
+    updates = update_versions(entries)
+    needed = {*_always_needed(entries), *(_replaced(entries, as_of - gate.watch) - updates)}
     decided = {entry.candidate for entry in entries}
     return tuple(
         info
         for info in versions
         if info.lineage == entries[-1].lineage
-        and info.as_of < oldest
+        and info.as_of < (as_of - WEEK if info.version in updates else oldest)
         and info.version in decided
         and info.version not in needed
     )
 
 
-def _needed(entries: Sequence[Entry], watched: datetime) -> Iterator[str | None]:
+def _replaced(entries: Sequence[Entry], watched: datetime) -> set[str | None]:
+    """Versions that were replaced since an instant."""
+    return {
+        entry.champion_before
+        for entry in entries
+        if entry.moves and max(entry.as_of, entry.recorded_at) > watched
+    }
+
+
+def _always_needed(entries: Sequence[Entry]) -> Iterator[str | None]:
     """Versions that are kept whatever their age."""
     state = ReleaseState.from_entries(entries[-1].model, entries)
     yield state.champion
     yield from former_champions(entries)[:1]
-    for entry in entries:
-        if entry.moves and max(entry.as_of, entry.recorded_at) > watched:
-            yield entry.champion_before
     if state.trial is not None:
         yield from (state.trial.challenger, state.trial.champion)
     if state.holdback is not None:

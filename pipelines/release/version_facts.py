@@ -15,6 +15,7 @@ from pipelines.release.ledger import LIVE
 from pipelines.release.registry import Registration, VersionInfo
 
 AS_OF, LINEAGE, OUTCOME, GAIN, ROLLOUT = "as_of", "lineage", "outcome", "gain", "rollout"
+UPDATE_OF = "update of"
 UNDECIDED = "undecided"  # the outcome until the decision
 FACTS = "gauntlet.facts"
 _FORMAT = StoredFormat("a version", Registration, upgrades=(lambda fields: fields,))

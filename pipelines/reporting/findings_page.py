@@ -27,6 +27,7 @@ _GUIDES = {
     Gate.RECENT_WINDOW: "[How it decides](deciding.md)",
     Gate.CHAMPION: "[A broken champion](deciding.md#a-broken-champion)",
     Gate.REFRESH: "[How it decides](deciding.md)",
+    Gate.UPDATE: "[Updates](updates.md)",
     Gate.AUDIT: "[The audit](audit.md)",
     Gate.BUDGET: "[The year's error budget](deciding.md#the-years-error-budget)",
     Gate.SHADOW: "[Releases](release.md)",

@@ -39,6 +39,7 @@ from pipelines.spec.training import (
     SliceSearch,
     Split,
 )
+from pipelines.spec.update import Update
 
 RECIPE_PARTS = frozenset({"points", "label", "features", "split", "estimator", "streams"})
 Seed = Annotated[int, Field(ge=0, lt=2**31, description="as every estimator takes it")]
@@ -86,6 +87,9 @@ class ModelSpec(Declaration):
         default=None, description="cron expression of retrainings; null: by hand only"
     )
     schedule_zone: Zone = Field(default="UTC", description="time zone of `schedule`")
+    update: Update | None = Field(
+        default=None, description="updates between retrainings; null: none"
+    )
     score: Cron | None = Field(
         default=None,
         description="cron expression in UTC of batch scoring; null: by hand only",
@@ -203,6 +207,7 @@ class ModelSpec(Declaration):
             *self._class_problems(),
             *([] if self.input_names else ["features: no feature is an input of the estimator"]),
             *self._batch_problems(),
+            *self._update_problems(),
             *(rollout_problems(self, self.rollout) if self.rollout else ()),
         ]
         if problems:
@@ -230,6 +235,19 @@ class ModelSpec(Declaration):
     def _batch_problems(self) -> Iterator[str]:
         if self.score is not None and isinstance(self.points, EventPoints):
             yield "score: needs points of kind grid; an event is not known before it comes"
+
+    def _update_problems(self) -> Iterator[str]:
+        if self.update is None:
+            return
+        if self.rollout is not None:
+            yield (
+                "update: a model with a rollout cannot be updated, because each update would "
+                "replace the champion that a canary compares with; remove one of the two"
+            )
+        if self.review == "required":
+            yield "update: an update cannot wait for a person's approval; declare review: none"
+        if not self.split.refit:
+            yield "update: needs split.refit: true, so that the recent window judges a twin"
 
     def _board_problems(self) -> Iterator[str]:
         if self.board is None:

@@ -20,6 +20,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import categorical_features
 from pipelines.training.instantiate import Instantiation, load_class
 from pipelines.training.own_estimator import own_estimator
+from pipelines.training.updates.updatable import check_updatable
 
 UNKNOWN_CATEGORY = -1
 MOST_COLUMNS_OF_A_CATEGORY = 100
@@ -98,6 +99,8 @@ def declared_estimator(spec: ModelSpec, seed: int) -> BaseEstimator:
     else:
         estimator = _library_estimator(spec.estimator.path, spec.estimator.parameters, seed, where)
     _right_kind(estimator, spec, where)
+    if spec.update is not None:
+        check_updatable(estimator, where)
     return estimator
 
 

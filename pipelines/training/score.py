@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -64,7 +64,7 @@ def predict(pipeline: Pipeline, spec: ModelSpec, matrix: pd.DataFrame) -> Floats
     try:
         predictions = forest_predictions(pipeline, matrix)
         if predictions is None:
-            predictions = _pipeline_predictions(pipeline, spec, matrix)
+            predictions = estimator_predictions(pipeline, spec, matrix)
     except CODE_ERRORS as cause:  # an estimator is foreign code, with exceptions of its own
         place = place_in_code(cause)
         raise DataError(
@@ -84,10 +84,11 @@ def predict(pipeline: Pipeline, spec: ModelSpec, matrix: pd.DataFrame) -> Floats
     return predictions
 
 
-def _pipeline_predictions(pipeline: Pipeline, spec: ModelSpec, matrix: pd.DataFrame) -> Floats:
+def estimator_predictions(estimator: Any, spec: ModelSpec, inputs: Any) -> Floats:
+    """What a fitted pipeline or estimator predicts for its inputs; shape as in ``Scored``."""
     if not spec.classes:
-        return np.asarray(pipeline.predict(matrix), dtype=np.float64).reshape(len(matrix))
-    predictions = np.asarray(pipeline.predict_proba(matrix), dtype=np.float64)
+        return np.asarray(estimator.predict(inputs), dtype=np.float64).reshape(inputs.shape[0])
+    predictions = np.asarray(estimator.predict_proba(inputs), dtype=np.float64)
     return predictions[:, 1] if len(spec.classes) == 2 else predictions
 
 

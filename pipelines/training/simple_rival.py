@@ -43,7 +43,7 @@ def simple_predictions(
     chosen = spread_rows(spec, training, ROWS)
     found = {}
     for name, estimator in _estimators(spec).items():
-        simple = spec.model_copy(update={"estimator": estimator})
+        simple = spec.model_copy(update={"estimator": estimator, "update": None})
         try:
             found[name] = score(fit(simple, chosen, spec.seeds[0]).pipeline, simple, rows)
         except DataError:

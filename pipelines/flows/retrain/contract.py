@@ -37,7 +37,9 @@ class ContractResult(Record):
 def check_contract(run: Run, snapshot: Snapshot) -> ContractResult:
     """Check fresh data against both suites; the record is ``contract.json``.
 
-    Fresh rows are those that became known within ``gates.contract.lookback`` before as-of.
+    Fresh rows are those that became known within ``gates.contract.lookback`` before as-of. For an
+    update they are those that became known since the champion's as-of; only what both suites expect
+    of single rows is then checked, of the streams that have any.
     """
     return run.workspace.once("contract", ContractResult, lambda: _check(run, snapshot))
 
@@ -46,16 +48,22 @@ def _check(run: Run, snapshot: Snapshot) -> ContractResult:
     from pipelines.gates.contract.findings import contract_findings, empty_suite
     from pipelines.gates.contract.identity import identity_findings
     from pipelines.gates.contract.late_rows import late_row_findings
+    from pipelines.quality.row_expectations import row_expectations
 
     default, runner = run.spec.points.stream, run.collaborators.suite_runner
     with run.events.tables(snapshot, run.common.streams) as tables:
-        fresh = fresh_rows(run.spec, tables, run.request.as_of)
+        fresh = rows_known_in(tables, run.fresh)
         suites: dict[Source, Suite] = {"suite": run.suite}
         if run.champion is not None:
             suites["envelope"] = run.champion.envelope
         found = empty_suite(run.suite)
+        if run.request.update:
+            many = {name: int(table.count().execute()) for name, table in fresh.items()}
+            suites = {
+                source: row_expectations(suite, default, many) for source, suite in suites.items()
+            }
         found += contract_findings(suites, fresh, runner, default, tables)
-    since = run.request.as_of - run.spec.gates.contract.lookback
+    since = run.fresh.start
     copies = run.events.copies(snapshot, run.spec.streams, since)
     found += identity_findings(copies, run.spec.gates.contract.max_contradicting_share)
     found += late_row_findings(snapshot, run.spec.streams, since)
@@ -70,7 +78,7 @@ def refused_stretches(run: Run) -> Iterator[Finding]:
     """
     from pipelines.gates.contract.findings import previously_rejected
 
-    request, gate = run.request, run.spec.gates.contract
+    request, lookback = run.request, run.spec.gates.contract.lookback
     entries = verified_history(request.model, run.collaborators.ledger, request.lineage)
     accepted = {
         name for e in entries if e.facts and e.facts.reason.strip() for name in e.facts.waived
@@ -78,7 +86,7 @@ def refused_stretches(run: Run) -> Iterator[Finding]:
     start = run.plan.train.start
     refused = {entry.as_of: entry for entry in entries if _refuses(entry)}
     for at, entry in sorted(refused.items()):
-        stretch = Window(at - gate.lookback, at)
+        stretch = entry.increment or Window(at - lookback, at)
         name = f"contract.previously_rejected.{at:%Y-%m-%d}"
         if name in accepted or stretch.end <= start or at >= request.as_of:
             continue
@@ -204,8 +212,12 @@ def fresh_rows(
     spec: ModelSpec, tables: Mapping[str, ibis.Table], as_of: datetime
 ) -> dict[str, ibis.Table]:
     """Every stream's rows that became known within ``gates.contract.lookback`` before ``as_of``."""
-    end = as_of.replace(tzinfo=None)
-    start = end - spec.gates.contract.lookback
+    return rows_known_in(tables, Window(as_of - spec.gates.contract.lookback, as_of))
+
+
+def rows_known_in(tables: Mapping[str, ibis.Table], known: Window) -> dict[str, ibis.Table]:
+    """Every stream's rows that became known after the window's start, until its end."""
+    start, end = (bound.replace(tzinfo=None) for bound in (known.start, known.end))
     return {
         name: table.filter(table.known_time > start, table.known_time <= end)
         for name, table in tables.items()

@@ -21,5 +21,7 @@ def build_features(run: Run, snapshot: Snapshot) -> Frame:
     return run.workspace.once(
         "features",
         Frame,
-        lambda: write_frame(run.events, run.common, snapshot, run.plan, run.workspace),
+        lambda: write_frame(
+            run.events, run.common, snapshot, run.plan, run.workspace, start=run.frame_start
+        ),
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pipelines.core.errors import IntegrityError
+from pipelines.core.findings import Finding, Verdict
 from pipelines.flows.retrain.evidence import Evidence
 from pipelines.flows.retrain.pages.show import show_champion, show_decision
 from pipelines.flows.retrain.request import LIVE
 from pipelines.flows.retrain.run import Run
 from pipelines.gates.champion.emergency import is_emergency
 from pipelines.gates.refresh.names import STOP
+from pipelines.gates.update.names import NOT_WORSE
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Decision, Facts
 from pipelines.release.promotion import DecisionInput, DecisionResult, judge_dry_run, promote
@@ -66,7 +70,9 @@ def _decision_input(run: Run, evidence: Evidence, version: VersionInfo | None) -
             content=version.content if version else "",
             champion=champion,
             champion_at_decision=champion,
-            lane="emergency" if is_emergency(evidence.findings) else run.lane,
+            lane="emergency"
+            if is_emergency(evidence.findings) and not request.update
+            else run.lane,
             # A backfill requests no approval: what passes every gate counts as approved.
             review=run.spec.review if request.lineage == LIVE else "none",
             dry_run=request.dry_run,
@@ -81,6 +87,7 @@ def _decision_input(run: Run, evidence: Evidence, version: VersionInfo | None) -
         snapshot=evidence.snapshot.id,
         trained=run.plan.dates if evidence.trained else None,
         monitoring=request.monitoring,
+        increment=run.fresh if request.update else None,
         budget=run.spec.gates.budget,
     )
 
@@ -96,8 +103,9 @@ def _finish(run: Run, evidence: Evidence, version: VersionInfo | None, decided: 
 def _stop_loss(run: Run, evidence: Evidence) -> Entry | None:
     """Make the version champion again whose account has crossed the stop, after the decision.
 
-    Nothing happens in a dry run, if a person has waived the finding, or if the champion has changed
-    since the evidence was gathered. Safe to repeat.
+    Updates that are shown to do harm end in the same way: their anchor is restored. Nothing happens
+    in a dry run, if a person has waived the finding, or if the champion has changed since the
+    evidence was gathered. Safe to repeat.
 
     Returns:
         The ledger's entry; ``None`` if the stop-loss does not act.
@@ -107,25 +115,25 @@ def _stop_loss(run: Run, evidence: Evidence) -> Entry | None:
         IntegrityError: the version's content is not what was registered.
         StaleEvidenceError: the champion changed at this moment; running again is safe.
     """
-    record, request, champion = evidence.record, run.request, run.champion
-    if record is None or record.restored is None or champion is None:
+    request, champion, found = run.request, run.champion, _restored(run, evidence)
+    if found is None or champion is None:
         return None
-    if request.dry_run or STOP in request.waived:
+    to, finding, kind = found
+    if request.dry_run or finding.name in request.waived:
         return None
     versions, ledger = run.collaborators.versions, run.collaborators.ledger
     stop = f"stop.{run.id}"
     made = ledger.of_run(request.model, request.lineage, stop)
     if not made and ledger.champion(request.model, request.lineage) != run.identity.champion:
         return None
-    finding = next(one for one in record.findings if one.name == STOP)
     return rollback(
         RollbackRequest(
             request.model,
             run=stop,
             reason=finding.reason,
-            to=record.restored.version,
+            to=to,
             lineage=request.lineage,
-            kind="stop",
+            kind=kind,
             as_of=request.as_of,
             recipe=champion.spec.recipe,
             findings=(finding,),
@@ -135,6 +143,20 @@ def _stop_loss(run: Run, evidence: Evidence) -> Entry | None:
         run.collaborators.clock,
         check_servable=lambda version: versions.load(request.model, version),
     )
+
+
+def _restored(
+    run: Run, evidence: Evidence
+) -> tuple[str, Finding, Literal["stop", "rollback"]] | None:
+    """The version to restore, the finding that it follows from, and the kind of the entry."""
+    record, update, champion = evidence.record, evidence.update, run.champion
+    if record is not None and record.restored is not None:
+        stop = next(one for one in record.findings if one.name == STOP)
+        return record.restored.version, stop, "stop"
+    if update is None or champion is None or champion.update is None:
+        return None
+    harm = next(one for one in update.findings if one.name == NOT_WORSE)
+    return (champion.anchor, harm, "rollback") if harm.verdict is Verdict.FAIL else None
 
 
 def _decision_of(entry: Entry) -> Decision:

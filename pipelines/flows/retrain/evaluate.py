@@ -7,6 +7,7 @@ from pipelines.flows.retrain.run import Run
 from pipelines.flows.retrain.train import TrainedCandidate, recent_rows
 from pipelines.flows.versions import score_version
 from pipelines.gates.recent_window.record import Evaluation
+from pipelines.packaging.version import ModelVersion
 from pipelines.training.split import comparison_window
 
 
@@ -15,11 +16,22 @@ def evaluate_candidate(run: Run, trained: TrainedCandidate) -> Evaluation:
     return run.workspace.once("evaluate", Evaluation, lambda: _evaluate(run, trained))
 
 
+def _baseline(run: Run) -> ModelVersion | None:
+    """The version whose twin the candidate's is compared with: the champion.
+
+    An update is compared with its anchor, the version that would serve if there were no updates.
+    """
+    champion = run.champion
+    if champion is None or champion.update is None or not run.request.update:
+        return champion
+    return run.collaborators.versions.load(champion.model, champion.anchor)
+
+
 def _evaluate(run: Run, trained: TrainedCandidate) -> Evaluation:
     from pipelines.gates.recent_window.complexity import GAP, complexity
     from pipelines.gates.recent_window.evaluate import WindowPredictions, evaluate
 
-    champion, spec = run.champion, run.spec
+    champion, spec = _baseline(run), run.spec
     window = run.plan.recent
     if champion is not None:
         window = comparison_window(run.plan, champion.plan)
@@ -33,7 +45,7 @@ def _evaluate(run: Run, trained: TrainedCandidate) -> Evaluation:
             champion=score_version(champion, spec, recent.rows) if champion else None,
             naive=recent.naive,
         ),
-        refresh=run.lane == "refresh",
+        refresh=run.lane in ("refresh", "update"),
     )
     if not found.comparisons or (trained.training is None and not recent.rivals):
         return found

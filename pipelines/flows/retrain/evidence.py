@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipelines.core.findings import Finding
+from pipelines.core.records import Record
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.frames import Frame
 from pipelines.flows.retrain.audit import AuditResult
@@ -15,6 +16,14 @@ from pipelines.flows.retrain.train import TrainedCandidate
 from pipelines.gates.champion.emergency import is_emergency, without_the_record
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.gates.recent_window.replay import decided_by_replay
+from pipelines.packaging.version import SavedUpdate
+
+
+class UpdateResult(Record):
+    """What an update added to the champion, and the findings of its gate."""
+
+    saved: SavedUpdate
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Evidence:
     evaluation: Evaluation | None = None
     record: RecordResult | None = None
     audit: AuditResult | None = None
+    update: UpdateResult | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -40,6 +50,7 @@ class Evidence:
             self.trained.findings if self.trained else (),
             self.evaluation.findings if self.evaluation else (),
             self.record.findings if self.record else (),
+            self.update.findings if self.update else (),
             self.audit.findings if self.audit else (),
         )
         found = decided_by_replay(finding for findings in steps for finding in findings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pipelines.core.records import Record
 from pipelines.flows.features.catalogue import save_features
@@ -32,13 +33,15 @@ from pipelines.packaging.version import (
     SPEC,
     SPLIT,
     SUITE,
+    UPDATE,
     SavedFindings,
     SavedSuite,
+    evidence_path,
     profile_bytes,
     record_bytes,
 )
 from pipelines.release.registry import Registration, Shown, VersionInfo
-from pipelines.release.version_facts import OUTCOME, UNDECIDED
+from pipelines.release.version_facts import OUTCOME, UNDECIDED, UPDATE_OF
 from pipelines.reporting.retraining.run_page import gain_tag
 
 if TYPE_CHECKING:
@@ -97,15 +100,17 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
             split=run.plan.as_json(),
             lineage=run.request.lineage,
             created_at=run.collaborators.clock.now(),
-            tags=_tags(evaluation),
+            tags=_tags(evidence, evaluation),
         ),
         folder,
         _shown(run, trained, evaluation),
     )
 
 
-def _tags(evaluation: Evaluation) -> dict[str, str]:
+def _tags(evidence: Evidence, evaluation: Evaluation) -> dict[str, str]:
     """Short tags, in the order in which a list of versions shows them."""
+    if evidence.update is not None:
+        return {OUTCOME: UNDECIDED, UPDATE_OF: f"version {evidence.update.saved.parent}"}
     return {OUTCOME: UNDECIDED, **gain_tag(evaluation)}
 
 
@@ -118,7 +123,7 @@ def _files(
     documents: dict[str, Record] = {
         SPEC: run.spec,
         SUITE: SavedSuite(suite=dict(run.suite)),
-        ENVELOPE: SavedSuite(suite=envelope_of(run, evidence.snapshot)),
+        ENVELOPE: SavedSuite(suite=dict(_envelope(run, evidence))),
         SNAPSHOT: evidence.snapshot,
         SPLIT: run.plan,
         EVALUATION: evaluation,
@@ -130,6 +135,8 @@ def _files(
         documents[AUDIT] = evidence.audit
     if trained.importance is not None:
         documents[IMPORTANCE] = trained.importance
+    if evidence.update is not None:
+        documents[UPDATE] = evidence.update.saved
     if evidence.record is not None:
         documents[RECORD] = evidence.record.record
     if evidence.availability is not None and evidence.availability.findings:
@@ -138,10 +145,26 @@ def _files(
     plots = {f"{name}.png": made[name].png() for name in PNG_PLOTS if name in made}
     plots |= _age_plot(run, evidence)
     return {
+        **_files_of_anchor(run, evidence),
         **{name: record_bytes(name, record) for name, record in documents.items()},
-        PROFILE: profile_bytes(_profile(run, rows, twin)),
+        **({} if evidence.update else {PROFILE: profile_bytes(_profile(run, rows, twin))}),
         **{f"{PLOTS}/{name}": content for name, content in plots.items()},
     }
+
+
+def _envelope(run: Run, evidence: Evidence) -> Mapping[str, Any]:
+    """The envelope of the training data; of an update its anchor's."""
+    if evidence.update is not None and run.champion is not None:
+        return run.champion.envelope
+    return envelope_of(run, evidence.snapshot)
+
+
+def _files_of_anchor(run: Run, evidence: Evidence) -> dict[str, bytes]:
+    """What an update takes over: the profile of the training data, and what features matter."""
+    if evidence.update is None or run.champion is None:
+        return {}
+    paths = {name: evidence_path(run.champion.folder, name) for name in (PROFILE, IMPORTANCE)}
+    return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
 
 
 def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:

@@ -28,7 +28,7 @@ LIVE = "live"
 
 
 class Request(Record):
-    """One retraining.
+    """One retraining, or one update of the champion.
 
     ``waive`` names findings that a person has reviewed and takes responsibility for. They are kept
     and shown, but do not block. The ledger records them with the reason.
@@ -38,6 +38,9 @@ class Request(Record):
     as_of: Instant
     lineage: Lineage = LIVE
     reason: str = ""
+    update: bool = Field(
+        default=False, description="update the champion instead of fitting a candidate"
+    )
     dry_run: bool = Field(
         default=False,
         description="judge, but neither register nor decide; to have seen a comparison is a try",

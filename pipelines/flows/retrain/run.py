@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +18,7 @@ from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Verdict, overall
 from pipelines.core.records import digest_of
 from pipelines.core.run_page import RunPages
-from pipelines.core.time import Clock, instant_text, refuse_future
+from pipelines.core.time import Clock, Window, instant_text, refuse_future
 from pipelines.data.events import Progress
 from pipelines.data.reader import EventReader
 from pipelines.features.online.store import OnlineStore
@@ -163,11 +164,32 @@ class Run:
         """How the candidate is judged: the champion's recipe on newer data is a refresh.
 
         The data has to be newer: with the same data and other seeds, a refresh could pass by luck.
+        Points that updates have added do not count: the candidate is a fit, and so is their anchor.
         """
         champion = self.champion
+        if self.request.update:
+            return "update"
         if champion is None or champion.spec.recipe != self.spec.recipe:
             return "change"
-        return "refresh" if self.plan.refit_until > champion.plan.refit_until else "change"
+        return "refresh" if self.plan.refit_until > champion.fitted_until else "change"
+
+    @property
+    def fresh(self) -> Window:
+        """Known times of the rows that the contract checks: an update checks what is new to it."""
+        end = self.request.as_of
+        if self.request.update and self.champion is not None:
+            return Window(self.champion.plan.as_of, end)
+        return Window(end - self.spec.gates.contract.lookback, end)
+
+    @property
+    def frame_start(self) -> datetime:
+        """First decision time of the frame; an update needs no points that its champion knows.
+
+        The naive forecast of an update takes as many of them as the recent window is long.
+        """
+        if self.request.update and self.champion is not None:
+            return self.champion.plan.train.end - self.spec.split.recent
+        return self.plan.train.start
 
     def passes(self, findings: tuple[Finding, ...]) -> bool:
         """Whether all findings pass, without the waived ones. False if there is no finding."""
@@ -191,16 +213,15 @@ def identify_run(
         IntegrityError: the ledger cannot be followed; see ``release.verification``.
         OutOfOrder: the lineage is not ``live``, and has decided about a later instant.
     """
-    digest = digest_of(
-        {
-            "model": request.model,
-            "as_of": instant_text(request.as_of),
-            "lineage": request.lineage,
-            "waive": sorted(set(request.waived)),
-            "spec": spec.digest,
-            "suite": digest_of(dict(suite)),
-        }
-    )[:16]
+    about = {
+        "model": request.model,
+        "as_of": instant_text(request.as_of),
+        "lineage": request.lineage,
+        "waive": sorted(set(request.waived)),
+        "spec": spec.digest,
+        "suite": digest_of(dict(suite)),
+    }
+    digest = digest_of(about | ({"update": True} if request.update else {}))[:16]
     entries = verified_entries(request.model, ledger, request.lineage)
     decisions = [
         entry

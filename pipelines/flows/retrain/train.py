@@ -135,11 +135,15 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
     earlier = None if trial else version_of_twin(run)
     twins, search = _fit_twins(run, rows, earlier)
     scored = [score(twin, spec, recent) for twin in twins]
-    columns = {f"{SEED}{number}": _column(each.predictions) for number, each in enumerate(scored)}
-    columns[NAIVE] = _column(baseline_predictions(spec, labelled, recent))
+    columns = {
+        f"{SEED}{number}": prediction_column(each.predictions) for number, each in enumerate(scored)
+    }
+    columns[NAIVE] = prediction_column(baseline_predictions(spec, labelled, recent))
     if not trial:
         rivals = simple_predictions(spec, labelled, recent)
-        columns |= {f"{RIVAL}{name}": _column(one.predictions) for name, one in rivals.items()}
+        columns |= {
+            f"{RIVAL}{name}": prediction_column(one.predictions) for name, one in rivals.items()
+        }
     run.workspace.write(PREDICTIONS, lambda part: pd.DataFrame(columns).to_parquet(part))
     serving, refit = twins[0], None
     checks: tuple[Finding, ...] = ()
@@ -153,7 +157,7 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
         package = plan_package(serving, probabilities=_probabilities(run))
     else:
         example = feature_matrix(spec, rows.head(EXAMPLE_ROWS))
-        package = _write(run, serving, twins[0], earlier, example)
+        package = write_candidate(run, serving, twins[0], earlier, example)
     return TrainedCandidate(
         package=package,
         findings=(
@@ -229,14 +233,22 @@ def _refit(run: Run, window: Window) -> Fitted:
     return run.collaborators.fit(run.spec, rows, run.spec.seeds[0])
 
 
-def _write(
+def write_candidate(
     run: Run,
     serving: Pipeline,
     twin: Pipeline,
     earlier: ModelVersion | None,
     example: pd.DataFrame,
 ) -> Package:
-    """The candidate's directory, with the twin inside it if another model serves."""
+    """Write the candidate's directory, with the twin inside it if another model serves.
+
+    Arguments:
+        run: the opened run.
+        serving: the fitted pipeline that serves.
+        twin: the one that is judged.
+        earlier: the version whose refit is the twin; ``None``: it was fitted.
+        example: rows of the feature matrix.
+    """
 
     def write(folder: Path, pipeline: Pipeline) -> Package:
         return write_package(
@@ -299,7 +311,7 @@ def recent_rows(run: Run, trained: TrainedCandidate, window: Window) -> RecentPr
     return RecentPredictions(rows, tuple(scored(SEED).values()), naive, scored(RIVAL))
 
 
-def _column(predictions: Floats) -> Floats | list[Floats]:
+def prediction_column(predictions: Floats) -> Floats | list[Floats]:
     """Predictions as a column of a table: probabilities of many classes are a list a row."""
     return predictions if predictions.ndim == 1 else list(predictions)
 

@@ -13,6 +13,7 @@ from pipelines.gates.catalogue.offline import (
     RECENT_WINDOW,
     REFRESH,
 )
+from pipelines.gates.catalogue.updates import UPDATE
 
 CATALOGUE: tuple[FindingEntry, ...] = (
     *CONTRACT,
@@ -20,6 +21,7 @@ CATALOGUE: tuple[FindingEntry, ...] = (
     *RECENT_WINDOW,
     *CHAMPION,
     *REFRESH,
+    *UPDATE,
     *AUDIT,
     *BUDGET,
     *SHADOW,

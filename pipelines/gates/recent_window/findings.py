@@ -170,23 +170,27 @@ def corrected_gain(spec: ModelSpec, comparison: Comparison) -> Finding | None:
 
 
 def guardrail(metric: RowMetric, margin: float, comparison: Comparison) -> Finding:
-    """Whether the candidate is shown not to be worse by the margin; not shown worse is not enough.
+    """Whether the candidate is shown not to be worse in a guardrail by its margin."""
+    return not_worse(f"recent_window.guardrail.{metric.name}", margin, comparison)
+
+
+def not_worse(name: str, margin: float, comparison: Comparison) -> Finding:
+    """Whether a model is shown not to be worse by the margin; not shown worse is not enough.
 
     Source: intersection-union, as in Schultzberg, Ankargren, Franberg (2024), arXiv 2402.11609.
     """
-    difference = comparison.difference
+    difference, metric = comparison.difference, comparison.metric
     if difference is None:
-        gain = comparison.candidate - comparison.baseline
-        gain = gain if comparison.higher_is_better else -gain
+        gain = comparison.gain
         return make_finding(
-            f"recent_window.guardrail.{metric.name}",
+            name,
             Verdict.PASS if gain == 0 or gain > -margin else Verdict.FAIL,
-            f"{metric.name} differs by the same {gain:.4g} on every row, margin {margin:g}",
-            Measurement(value=gain, threshold=-margin, unit=metric.name),
+            f"{metric} differs by the same {gain:.4g} on every row, margin {margin:g}",
+            Measurement(value=gain, threshold=-margin, unit=metric),
         )
     interval = difference.interval(1 - 2 * GUARDRAIL_LEVEL)
     summary = (
-        f"{metric.name} {comparison.candidate:.5g} against {comparison.baseline:.5g}, "
+        f"{metric} {comparison.candidate:.5g} against {comparison.baseline:.5g}, "
         f"difference {with_interval(difference.estimate, interval)}, margin {margin:g}"
     )
     low, high = interval.low, interval.high
@@ -200,14 +204,14 @@ def guardrail(metric: RowMetric, margin: float, comparison: Comparison) -> Findi
         excluded = f"these rows exclude {detectable:.3g}"
         reason = f"harm beyond the margin is not excluded: {summary}; {excluded}"
     return make_finding(
-        f"recent_window.guardrail.{metric.name}",
+        name,
         verdict,
         reason,
         Measurement(
             value=difference.estimate,
             interval=interval,
             threshold=-margin,
-            unit=metric.name,
+            unit=metric,
             rows=difference.rows,
         ),
     )

@@ -74,23 +74,24 @@ def answer_change(label: Floats, twin: Floats, refit: Floats) -> float:
     return moved / wrong if wrong else float(moved > 0)
 
 
-def largest_expected(past: Sequence[float]) -> float | None:
-    """The change that 99 % of refits like the past ones stay below.
+def largest_expected(past: Sequence[float], level: float = LEVEL) -> float | None:
+    """The change that the next one stays below with probability ``level``, if it is like the past.
 
     It is the upper prediction bound of a log-normal sample, and never below the largest past value.
 
     Arguments:
-        past: changes of past refits, zero or more.
+        past: earlier changes, zero or more each.
+        level: between 0 and 1.
 
     Returns:
-        The bound; ``None`` if there are fewer than eight past refits.
+        The bound; ``None`` if fewer than eight of them are above zero.
 
     Source: Hahn, Meeker (1991), Statistical Intervals, section 4.7.
     """
     logs = np.log([value for value in past if value > 0])
     if len(logs) < FEWEST:
         return None
-    quantile = float(stats.t.ppf(LEVEL, len(logs) - 1))
+    quantile = float(stats.t.ppf(level, len(logs) - 1))
     reach = quantile * float(logs.std(ddof=1)) * math.sqrt(1 + 1 / len(logs))
     return max(math.exp(float(logs.mean()) + reach), *past)
 
@@ -120,20 +121,49 @@ def _answers(change: float, past: Sequence[float], rows: int) -> Finding:
 def _error(
     spec: ModelSpec, rows: pd.DataFrame, label: Floats, twin: Floats, refit: Floats
 ) -> Finding:
+    return error_finding(
+        ERROR,
+        ("the twin", "the refit"),
+        spec,
+        rows.assign(label=label),
+        (twin, refit),
+        "on the recent window, which only the refit was trained on",
+    )
+
+
+def error_finding(
+    name: str,
+    models: tuple[str, str],
+    spec: ModelSpec,
+    rows: pd.DataFrame,
+    predictions: tuple[Floats, Floats],
+    place: str,
+) -> Finding:
+    """Whether the second of two models is not worse than the first by the minimum effect.
+
+    Arguments:
+        name: of the finding.
+        models: both, in words.
+        spec: the declaration.
+        rows: with labels as numbers.
+        predictions: of both models for these rows.
+        place: which rows these are, in words.
+    """
     metric, effect = primary_metric(spec), spec.metric.minimum_effect
+    label = rows["label"].to_numpy(dtype=np.float64)
     try:
-        before, after = (metric.utilities(label, each, rows) for each in (twin, refit))
+        before, after = (metric.utilities(label, each, rows) for each in predictions)
     except Undefined as problem:
-        reason = f"the refit's error is not known: {problem.what}"
-        return make_finding(ERROR, Verdict.NO_DATA, reason, blocking=False)
+        reason = f"the error of {models[1]} is not known: {problem.what}"
+        return make_finding(name, Verdict.NO_DATA, reason, blocking=False)
     lost = float(before.mean() - after.mean())
     passed = lost <= effect
     compared = (
-        f"on the recent window, which only the refit was trained on, its {metric.name} is "
-        f"{metric.value(after):.5g} and the twin's {metric.value(before):.5g}"
+        f"{place}, the {metric.name} of {models[1]} is {metric.value(after):.5g} and that of "
+        f"{models[0]} {metric.value(before):.5g}"
     )
     return make_finding(
-        ERROR,
+        name,
         Verdict.PASS if passed else Verdict.FAIL,
         compared if passed else f"{compared}: worse by more than the minimum effect of {effect:g}",
         Measurement(value=lost, threshold=effect, unit=metric.name, rows=len(label)),

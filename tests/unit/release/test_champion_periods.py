@@ -6,6 +6,7 @@ from pipelines.release.champion_periods import (
     entries_as_of,
     last_answer,
     unanswered_stops,
+    update_versions,
 )
 from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policy import Facts
@@ -102,3 +103,20 @@ def test_in_a_replay_of_the_past_decisions_count_from_their_as_of():
     assert entries_as_of(chain, START + timedelta(days=5)) == (chain[0],)
     assert entries_as_of(chain, START - timedelta(days=1)) == ()
     assert entries_as_of(chain, START + timedelta(days=91)) == tuple(chain[:2])
+
+
+def test_updates_belong_to_the_period_of_their_anchor():
+    def moved(day, after, before, lane, kind="promotion"):
+        facts = Facts(
+            run="r", candidate=after, champion=before, champion_at_decision=before, lane=lane
+        )
+        return entry(day, after, before, kind, facts if kind == "promotion" else None)
+
+    chain = [entry(0, "1"), moved(1, "8", "1", "update"), moved(2, "9", "8", "update")]
+    assert update_versions(chain) == {"8", "9"}
+    assert [one.version for one in champion_periods(chain, TRAINED)] == ["1"]
+    undone = [*chain, moved(3, "1", "9", "update", "rollback")]
+    assert [one.version for one in champion_periods(undone, TRAINED)] == ["1"]
+    replaced = [*undone, moved(7, "2", "1", "refresh"), moved(8, "10", "2", "update")]
+    found = champion_periods(replaced, TRAINED | {"8": START, "9": START, "10": START})
+    assert [one.version for one in found] == ["1", "2"]

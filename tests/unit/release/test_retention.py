@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.core.time import parse_instant
 from pipelines.release.ledger import Entry, NewEntry
+from pipelines.release.policies import Lane
 from pipelines.release.policy import Decision, Facts
 from pipelines.release.registry import VersionInfo
 from pipelines.release.retention import expired_versions
@@ -41,7 +42,15 @@ class Chain:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
 
-    def add(self, week: int, candidate: int, *, promoted: bool, outcome: str = "hold") -> None:
+    def add(
+        self,
+        week: int,
+        candidate: int,
+        *,
+        promoted: bool,
+        outcome: str = "hold",
+        lane: Lane = "refresh",
+    ) -> None:
         head = self.entries[-1] if self.entries else None
         before = head.champion_after if head else None
         facts = Facts(
@@ -49,6 +58,7 @@ class Chain:
             candidate=str(candidate),
             champion=before,
             champion_at_decision=before,
+            lane=lane,
         )
         decision = Decision(
             outcome="promote" if promoted else outcome,
@@ -112,3 +122,12 @@ def test_a_version_without_a_decision_and_other_lineages_are_left_alone() -> Non
     others = [version(2, 1), version(1, 0, lineage="backfill")]
     assert removed(chain, others, 200) == []
     assert removed(Chain(), others, 200) == []
+
+
+def test_updates_are_kept_for_a_week_and_for_a_rollback_and_their_anchor_is_watched() -> None:
+    chain = Chain()
+    chain.add(0, 1, promoted=True)
+    for week in range(1, 6):
+        chain.add(week, week + 1, promoted=True, lane="update")
+    versions = [version(week + 1, week) for week in range(6)]
+    assert removed(chain, versions, 6) == ["2", "3", "4"], "version 5 was champion before 6"

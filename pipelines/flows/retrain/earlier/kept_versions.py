@@ -17,6 +17,7 @@ from pipelines.packaging.version import (
     read_record,
     read_version,
 )
+from pipelines.release.champion_periods import update_versions
 from pipelines.release.ledger import Entry
 from pipelines.release.registry import VersionInfo
 from pipelines.spec.model import ModelSpec
@@ -81,14 +82,14 @@ class KeptVersions:
 
 
 def kept_versions(run: Run, spec: ModelSpec, entries: Sequence[Entry]) -> KeptVersions:
-    """The versions of one recipe in a lineage's history that were trained as of earlier instants.
+    """The versions of one recipe in a lineage's history that were fitted as of earlier instants.
 
     Arguments:
         run: the opened run.
         spec: a declaration of the recipe: the candidate's or the champion's.
         entries: the verified history of the run's lineage.
     """
-    decided = {entry.candidate for entry in entries}
+    decided = {entry.candidate for entry in entries} - update_versions(entries)
     found = (
         KeptVersion(info, SplitPlan.from_stored(info.split).refit_until)
         for info in run.collaborators.versions.registry.versions(run.spec.name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.errors import IntegrityError, Unavailable
 from pipelines.flows.retrain.run import Run
+from pipelines.release.champion_periods import update_versions
 from pipelines.release.ledger import Entry
 from pipelines.release.lineages import verified_history
 
@@ -32,7 +33,8 @@ def version_of_twin(run: Run) -> ModelVersion | None:
 
 def _versions_of_twin(run: Run) -> Iterator[ModelVersion]:
     versions, spec, plan = run.collaborators.versions, run.spec, run.plan
-    decided = {entry.candidate for entry in _history(run)}
+    history = _history(run)
+    decided = {entry.candidate for entry in history} - update_versions(history)
     wanted = (spec.recipe, plan.trained_until)
     for info in versions.registry.versions(spec.name):
         if info.version in decided and (info.recipe, info.as_of) == wanted:

@@ -1,0 +1,1 @@
+"""Updates of a champion between retrainings."""

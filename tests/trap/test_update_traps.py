@@ -1,0 +1,84 @@
+"""A poisoned hour is not learned: the gate of updates names it, or the contract does."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.core.findings import Verdict
+from pipelines.core.time import instant_text
+from pipelines.flows.retrain.steps import Retraining
+from pipelines.release.policy import Outcome
+from tests.support.updates.visits_home import (
+    ANCHOR,
+    HOUR,
+    START,
+    VisitsHome,
+    connections_to,
+    declaration,
+    visits,
+)
+
+POISONED = ANCHOR + 2 * HOUR  # the hour that begins then
+
+
+def poisoned(fault: str, folder: Path) -> VisitsHome:
+    """A champion that was updated until the poisoned hour."""
+    columns = visits(days=36)
+    first = (POISONED - START) // timedelta(minutes=1)
+    hour = (columns["minute"] >= first) & (columns["minute"] < first + 60)
+    if fault == "label_flip":
+        columns["bought"] = np.where(hour, 1 - columns["bought"], columns["bought"])
+    else:
+        columns["minutes"] = np.where(hour, 60 * columns["minutes"], columns["minutes"])
+    home = VisitsHome(folder / "home", connections_to(columns, folder))
+    home.declare()
+    assert home.retrain().decision.outcome is Outcome.FIRST_VERSION
+    assert home.update(POISONED).decision.outcome is Outcome.PROMOTE
+    return home
+
+
+def stopped(home: VisitsHome, as_of: datetime) -> dict[str, str]:
+    """What stops an update."""
+    found = home.update(as_of)
+    assert not found.decision.outcome.moves
+    assert home.parts.ledger.champion("visits") == "2"
+    return {
+        one.name: one.reason
+        for one in found.findings
+        if one.blocking and one.verdict is Verdict.FAIL
+    }
+
+
+def without(home: VisitsHome, start: datetime, end: datetime, as_of: datetime) -> Retraining:
+    """The update after a person has excluded what was wrong."""
+    excluded = {"start": instant_text(start), "end": instant_text(end), "reason": "poisoned"}
+    home.declare(split={**declaration()["split"], "exclude": [excluded]})
+    return home.update(as_of)
+
+
+def test_an_hour_of_flipped_labels_is_named_and_not_learned(tmp_path: Path) -> None:
+    home = poisoned("label_flip", tmp_path)
+    for hours in (2, 5):  # the hours after it are sound, but it would be learned with them
+        reason = stopped(home, POISONED + hours * HOUR)["update.labels"]
+        assert instant_text(POISONED) in reason
+    done = without(home, POISONED, POISONED + HOUR, POISONED + 5 * HOUR)
+    assert done.decision.outcome is Outcome.PROMOTE
+    assert done.evidence.update is not None
+    assert done.evidence.update.saved.points.end == POISONED + 4 * HOUR
+
+
+@pytest.mark.parametrize("later", [2, 12])
+def test_an_hour_in_another_unit_fails_the_contract_and_stays_rejected(
+    tmp_path: Path, later: int
+) -> None:
+    home = poisoned("unit_change", tmp_path)
+    at = POISONED + 2 * HOUR
+    assert "contract.envelope.visits.minutes.range" in stopped(home, at)
+    # In twelve hours it is a small share of the new rows, and still not learned.
+    again = stopped(home, POISONED + later * HOUR)
+    assert any(name.startswith("contract.") for name in again)
+    assert without(home, POISONED, at, POISONED + 12 * HOUR).decision.outcome is Outcome.PROMOTE

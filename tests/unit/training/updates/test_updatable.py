@@ -1,0 +1,51 @@
+"""Which estimators may be updated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from pipelines.core.errors import SpecError
+from pipelines.training.updates.updatable import check_updatable, steps_of
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        SGDRegressor(),
+        GaussianNB(),
+        MLPRegressor(),
+        make_pipeline(StandardScaler(), make_pipeline("passthrough", SGDRegressor())),
+    ],
+)
+def test_estimators_that_learn_further_are_accepted(estimator: Any) -> None:
+    check_updatable(estimator, "m: estimator")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "reason"),
+    [
+        (LogisticRegression(), "LogisticRegression has no partial_fit"),
+        (make_pipeline(StandardScaler(), LogisticRegression()), "has no partial_fit"),
+        (MLPRegressor(solver="lbfgs"), "solver: lbfgs"),
+        (SGDClassifier(early_stopping=True), "early_stopping: true"),
+        (SGDClassifier(class_weight="balanced"), "class_weight: balanced"),
+    ],
+)
+def test_others_are_refused_with_the_reason(estimator: Any, reason: str) -> None:
+    with pytest.raises(SpecError, match=reason):
+        check_updatable(estimator, "m: estimator")
+
+
+def test_nested_steps_are_found_in_order() -> None:
+    last = SGDRegressor()
+    first, second = StandardScaler(), StandardScaler()
+    preparing, found = steps_of(make_pipeline(first, make_pipeline(second, last)))
+    assert preparing == [first, second]
+    assert found is last
