@@ -51,7 +51,7 @@ CURED_BY_WAITING = ExceptionRetryPolicy(
     ],
     default=RetryAction.FAIL,
 )
-Job = Literal["backfill", "retrain", "materialize", "monitor", "release", "score"]
+Job = Literal["backfill", "retrain", "materialize", "monitor", "release", "score", "update"]
 Schedule = (
     AssetOrTimeSchedule
     | BackfillTimetable
@@ -104,6 +104,7 @@ def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
     - ``backfill``: for the same intervals, but only when a person creates a backfill.
     - ``release``: hourly, if the model has a rollout and is retrained on a schedule.
     - ``score``: at each instant of ``score``.
+    - ``update``: at the end of each interval of ``update.every``.
     - ``monitor``: at each instant of ``monitor.schedule``, which has a default.
     - ``materialize``: whenever one of the views is due.
 
@@ -119,6 +120,9 @@ def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:
         schedule = CronDataIntervalTimetable("@hourly", timezone="UTC")
     elif job == "score" and tree.get("score"):
         schedule = CronTriggerTimetable(tree["score"], timezone="UTC")
+    elif job == "update" and tree.get("update"):
+        every = cron_of(parse_duration(tree["update"]["every"]))
+        schedule = CronDataIntervalTimetable(every, timezone="UTC")
     elif job == "monitor" and (cron := tree.get("monitor", {}).get("schedule", DAILY)):
         schedule = CronTriggerTimetable(cron, timezone="UTC")
     elif job == "materialize" and tree.get("serving"):

@@ -10,7 +10,14 @@ from gauntlet_assets import asset
 from gauntlet_backfills import lineage_of, skip_before_newest_week, wait_for
 from gauntlet_dags import run_as_of
 from gauntlet_links import dag_run_page
-from gauntlet_reports import Progress, note, show, shown_monitoring, shown_step, skip_if_stopped
+from gauntlet_reports import (
+    Progress,
+    note,
+    show,
+    shown_monitoring,
+    shown_step,
+    skip_if_stopped,
+)
 
 from pipelines.core.errors import LockedError, SpecError
 from pipelines.flows.retrain.request import LIVE, Request, Step
@@ -187,6 +194,35 @@ def start_retraining(model: str) -> None:
     if reason is None:
         raise AirflowSkipException(report.retraining_hold or f"the action is {report.action.kind}")
     context["outlet_events"][asset(model, "retrain")].extra = reason.as_json()
+
+
+@task(task_id="update")
+def update_champion(model: str) -> dict[str, Any]:
+    """Let the champion learn the points that have matured by the run's instant.
+
+    Skipped without a champion that can be updated, and if too few points have matured.
+    """
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from pipelines.flows.update.prepare import NothingToUpdate
+    from pipelines.flows.update.steps import update
+    from pipelines.wiring import connect
+
+    context, connections = get_current_context(), connect(progress=Progress())
+    run = context["dag_run"]
+    request = Request(
+        model=model,
+        as_of=run_as_of(context["params"], run),
+        reason=f"{run.run_type.value} run of Airflow",
+        update=True,
+        requested_by=run.triggering_user_name or "",
+        dag_run=dag_run_page(run.dag_id, run.run_id),
+    )
+    try:
+        done = update(request, connections.retraining, lambda one: show((one.summary,)))
+    except NothingToUpdate as absent:
+        raise AirflowSkipException(absent.what) from absent
+    return shown_step(request, done.report, connections.ledger)
 
 
 @task(task_id="score")

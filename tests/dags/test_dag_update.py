@@ -1,0 +1,55 @@
+"""The DAG of updates: for which models, when, and what it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.dags.conftest import dags
+from tests.support.updates.visits_home import declaration
+
+
+@pytest.fixture
+def models(tmp_path: Path, airflow_database: Path) -> Path:
+    """A model that is updated every six hours, one that is not, and one that cannot be read."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "visits.yaml").write_text(yaml.safe_dump(declaration(update={"every": "6h"})))
+    plain = declaration(update=None) | {"name": "plain"}
+    (folder / "plain.yaml").write_text(yaml.safe_dump(plain))
+    (folder / "broken.yaml").write_text("update: {")
+    return folder
+
+
+def test_only_models_that_declare_updates_have_one(models: Path) -> None:
+    [(name, dag)] = dags("update", models).items()
+    timetable: Any = dag.timetable
+    assert (name, timetable.expression) == ("visits", "0 0,6,12,18 * * *")
+    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+
+
+def test_its_notes_are_for_the_person_on_call(models: Path) -> None:
+    dag = dags("update", models)["visits"]
+    for wanted in ("**Normal.**", "**Worry**", "**Find out.**", "gauntlet explain visits"):
+        assert wanted in dag.doc_md
+
+
+@pytest.mark.slow
+def test_a_run_without_a_champion_is_skipped(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / "expectations").mkdir(parents=True)
+    (home / "expectations" / "visits.json").write_text('{"name": "visits", "expectations": []}')
+    monkeypatch.setenv("GAUNTLET_HOME", str(home))
+    monkeypatch.setenv("GAUNTLET_MODELS", str(models))
+    monkeypatch.setenv("GAUNTLET_EXPECTATIONS", str(home / "expectations"))
+    monkeypatch.setenv("GAUNTLET_STORE", str(home / "store"))
+    for setting in ("MLFLOW_URI", "LEDGER_URL", "ONLINE_URL"):
+        monkeypatch.delenv(f"GAUNTLET_{setting}", raising=False)
+    dag = dags("update", models)["visits"]
+    finished = dag.test(run_conf={"as_of": "2025-04-01T04:20:00Z"})
+    assert str(finished.get_task_instance("update").state) == "skipped"
