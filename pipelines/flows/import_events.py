@@ -14,7 +14,7 @@ from pipelines.data.ingest.files import ImportReport, import_files
 from pipelines.data.ingest.reading import Reading
 from pipelines.data.objects import ObjectStore
 from pipelines.flows.retrain.request import LIVE
-from pipelines.release.lock import in_turn
+from pipelines.release.lock import OtherLock, in_turn
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.streams import PostgresSource, declared_stream
 
@@ -80,7 +80,7 @@ def import_events(
     @contextmanager
     def turn() -> Iterator[None]:
         with (
-            in_turn(collaborators.lock, f"stream-{place}", "import", wait_s),
+            in_turn(collaborators.lock, f"stream-{place}", OtherLock.IMPORT, wait_s),
             in_turn(collaborators.lock, model, LIVE, wait_s),
         ):
             yield

@@ -16,7 +16,7 @@ from pipelines.data.objects import ObjectStore, StoredObject
 from pipelines.data.reader import EventReader
 from pipelines.flows.retrain.request import LIVE
 from pipelines.release.ledger import Ledger, NewEntry
-from pipelines.release.lock import in_turn
+from pipelines.release.lock import OtherLock, in_turn
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.streams import FilesSource, Stream, declared_stream
 
@@ -84,7 +84,7 @@ def drop_days(
     store, prefix = using.open_store(spec), stream_prefix(stream, declared)
     place = digest_of({"store": store.address, "prefix": prefix})[:16]
     with (
-        in_turn(using.lock, f"stream-{place}", "import"),
+        in_turn(using.lock, f"stream-{place}", OtherLock.IMPORT),
         in_turn(using.lock, model, LIVE),
     ):
         doomed = [one for one in store.list(prefix) if _lies_in(one, prefix, days)]

@@ -25,6 +25,7 @@ class OtherLock(StrEnum):
     ALERTS = internal("alerts")
     BACKTEST = internal("backtest")
     DRILL = internal("drill")
+    IMPORT = internal("import")
     MATERIALIZE = internal("materialize")
     REPORT = internal("report")
     SCORE = internal("score")

@@ -97,17 +97,18 @@ def make_board(spec: ModelSpec, collaborators: BoardCollaborators) -> Board:
     now = points.loc[points["decision_time"] == at.replace(tzinfo=None), columns]
     newest = _scored(scores, keys).merge(began, on=keys).merge(now, how="left", on=keys)
     earlier = _earlier_scores(spec, events, window, collaborators.clock.now())
-    past = _with_labels(spec, points, earlier, at, collaborators.versions)
     versions = Counter(row["version"] for row in scores)
+    answered = set(versions) | set([] if earlier is None else earlier["version"])
+    same = _with_this_label(spec, answered, collaborators.versions)
+    known = with_exclusions(spec, collaborators.versions.ledger.entries(spec.name), at)
+    past = _with_labels(known, points, earlier, same)
     return Board(
         model=spec.name,
         description=spec.description,
         at=at,
         valid_until=scores[0]["valid_until"],
         versions=dict(sorted(versions.items())),
-        other_label=tuple(
-            sorted(set(versions) - _with_this_label(spec, versions, collaborators.versions))
-        ),
+        other_label=tuple(sorted(set(versions) - same)),
         entities=board_entities(newest, past, keys, stock, at - spec.board.new_for),
         days=board_days(past),
         shortages=shortages(past, stock) if stock else None,
@@ -115,26 +116,19 @@ def make_board(spec: ModelSpec, collaborators: BoardCollaborators) -> Board:
 
 
 def _with_labels(
-    spec: ModelSpec,
-    points: pd.DataFrame,
-    earlier: pd.DataFrame | None,
-    at: datetime,
-    versions: VersionReader,
+    spec: ModelSpec, points: pd.DataFrame, earlier: pd.DataFrame | None, same: set[str]
 ) -> pd.DataFrame:
-    """Points with a label and a score of a version that predicts this label.
+    """Points with a label and a score of one of the versions that predict this label.
 
-    Points of excluded and broken windows are left out.
+    Points of windows that the declaration excludes are left out.
     """
     from pipelines.flows.frames import without_excluded
 
-    known = with_exclusions(spec, versions.ledger.entries(spec.name), at)
-    labelled = without_excluded(known, points[points["label"].notna()])
+    labelled = without_excluded(spec, points[points["label"].notna()])
     if earlier is None:
         return labelled.head(0).assign(prediction=0.0)
-    same = earlier["version"].isin(
-        _with_this_label(spec, earlier["version"].unique().tolist(), versions)
-    )
-    return labelled.merge(earlier[same], on=[*spec.points.keys, "decision_time"])
+    scored = earlier[earlier["version"].isin(same)]
+    return labelled.merge(scored, on=[*spec.points.keys, "decision_time"])
 
 
 def _with_this_label(spec: ModelSpec, numbers: Iterable[str], versions: VersionReader) -> set[str]:

@@ -128,7 +128,8 @@ def measured_gain(
         margin: loss of the outcome that is allowed, in its unit.
 
     Returns:
-        None if the canary measured nothing: it is void, or has too few entities.
+        None if the canary measured nothing: it is void, or has all its weeks and too few entities.
+        With few entities, too, a canary that did harm or ended early is a lost bet.
     """
     canary = rollout.canary
     late = [one.verdict for one in late_outcome_findings(evidence, canary)]

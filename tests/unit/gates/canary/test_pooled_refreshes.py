@@ -84,6 +84,8 @@ INCOMPLETE = replace(GAINS, lost=0.3)
     [
         (GAINS, CanaryStep.ROLL_BACK, 28.0, "lost"),
         (GAINS, CanaryStep.STOP_INCONCLUSIVE, 7.0, "lost"),
+        (replace(GAINS, per_day=8), CanaryStep.ROLL_BACK, 28.0, "lost"),
+        (replace(GAINS, per_day=8), CanaryStep.STOP_INCONCLUSIVE, 7.0, "lost"),
         (GAINS, CanaryStep.VOID, 28.0, "nothing"),
         (GAINS, CanaryStep.VOID, 3.0, "nothing"),
         (LATE_IN_ONE_ARM, CanaryStep.STOP_INCONCLUSIVE, 28.0, "lost"),
