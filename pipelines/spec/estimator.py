@@ -15,6 +15,7 @@ ALLOWED_ESTIMATORS = ("sklearn.", "lightgbm.", "xgboost.", "catboost.")
 
 
 MOST_CANDIDATES = 200
+HALVING = 3  # times fewer combinations, and times more rows, in each round of a search
 SearchedValue = bool | int | float | str | None
 
 
@@ -30,6 +31,11 @@ class Search(Declaration):
         ge=1,
         description="number of combinations that are drawn at random; null: all of them",
     )
+    halving: bool = Field(
+        default=False,
+        exclude_if=lambda halving: not halving,  # stored hashes and cache keys stay valid
+        description="compare on few training rows first, and the best third on three times as many",
+    )
     folds: int = Field(default=3, ge=1, le=10, description="validation parts, in order of time")
 
     @model_validator(mode="after")
@@ -41,6 +47,8 @@ class Search(Declaration):
         many = prod(map(len, self.parameters.values()))
         if self.candidates is not None and self.candidates > many:
             raise ValueError(f"candidates: the search has {many} combinations only")
+        if self.halving and (self.candidates or many) <= HALVING:
+            raise ValueError(f"halving: a search of at most {HALVING} combinations has one round")
         if (self.candidates or many) > MOST_CANDIDATES:
             raise ValueError(
                 f"a search compares at most {MOST_CANDIDATES} combinations, not {many}"

@@ -15,6 +15,7 @@ from pipelines.reporting.markdown import SIGNS, interval_text, number
 from pipelines.reporting.refresh_section import refresh_section
 from pipelines.reporting.retraining import sections
 from pipelines.reporting.retraining.later_sections import LaterSection, empty_section
+from pipelines.reporting.retraining.search_section import search_section
 from pipelines.reporting.retraining.sections import VersionReview
 
 _OWN_STYLE = """
@@ -56,6 +57,7 @@ def report_page(about: VersionReview, plots: Mapping[str, str], age_plot: bytes 
         html_of(refresh_section(about.findings, about.champion)),
         _picture("cost of age, and what refreshes gained", age_plot),
         html_of(audit_section(about.audit, about.findings)),
+        html_of(search_section(about.searches, about.spec)),
         html_of(complexity_section(about.findings)),
         html_of(importance_section(*about.importance, about.spec.metric.minimum_effect)),
         _availability(about),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
 from pipelines.core.findings import Interval, Verdict, reasons_against, slug
@@ -34,7 +34,6 @@ class RunFacts:
         source: what started it.
         started: when its first step began, by the wall clock.
         refit_rows: labelled rows of the refit; ``None`` if there is none.
-        searches: of parameters, by the fit that they were chosen for.
     """
 
     parameters: Mapping[str, str]
@@ -43,7 +42,6 @@ class RunFacts:
     source: str
     started: datetime
     refit_rows: int | None
-    searches: Mapping[str, SearchResult] = field(default_factory=dict)
 
 
 def retraining_page(about: VersionReview, entry: Entry, facts: RunFacts, report: str) -> RunPage:
@@ -152,7 +150,7 @@ def _parts(about: VersionReview, facts: RunFacts) -> Iterator[PagePart]:
     if facts.refit_rows is not None:
         parameters = {"seed": str(about.spec.seeds[0]), "train": str(about.plan.refit)}
         yield PagePart("refit", parameters, {"training_rows": float(facts.refit_rows)})
-    yield from _search_parts(facts.searches)
+    yield from _search_parts(about.searches)
 
 
 def _search_parts(searches: Mapping[str, SearchResult]) -> Iterator[PagePart]:

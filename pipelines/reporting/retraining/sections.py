@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.core.findings import Finding, Gate, Verdict, overall
@@ -31,6 +32,7 @@ from pipelines.training.split import SplitPlan
 if TYPE_CHECKING:
     from pipelines.gates.audit.record import Audit
     from pipelines.training.importance import Importance
+    from pipelines.training.search.result import SearchResult
 
 REPORT = "report.html"  # of the run that trained the version
 _HEADLINES = {
@@ -83,6 +85,7 @@ class VersionReview:
         decision: the decision.
         audit: of a changed recipe.
         importance: of the features to the candidate, then to the champion.
+        searches: of parameters, by the fit that they were chosen for, the judged one first.
         origin: the reason of the run, and its person.
         dag_run: address of the page of the DAG run; "" if another process made it.
     """
@@ -101,6 +104,7 @@ class VersionReview:
     decision: Decision | None = None
     audit: Audit | None = None
     importance: tuple[Importance | None, Importance | None] = (None, None)
+    searches: Mapping[str, SearchResult] = field(default_factory=dict)
     origin: str = ""
     dag_run: str = ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipelines.reporting.audit_section import audit_section
 from pipelines.reporting.refresh_section import refresh_section
 from pipelines.reporting.retraining import sections
+from pipelines.reporting.retraining.search_section import search_section
 from pipelines.reporting.retraining.sections import VersionReview
 
 
@@ -18,6 +19,7 @@ def version_page(about: VersionReview) -> str:
         sections.commands_section(about),  # before what a long page may lack
         refresh_section(about.findings, about.champion),
         audit_section(about.audit, about.findings),
+        search_section(about.searches, about.spec),
         sections.origin_section(about),
         sections.loading_section(about),
         sections.pictures_section(about),

@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST_ROWS = 30  # in the training and in the validation part of each fold
+Folds = list[tuple[Integers, Integers]]
 
 
-def time_folds(
-    times: pd.Series, maturity: timedelta, folds: int
-) -> list[tuple[Integers, Integers]]:
+def time_folds(times: pd.Series, maturity: timedelta, folds: int) -> Folds:
     """Positions of the rows of each fold's training and validation part.
 
     The time from the first to the last row is divided into ``folds + 1`` equal parts. Each part but
@@ -50,4 +49,34 @@ def time_folds(
                 hint="declare fewer folds, or lengthen split.train",
             )
         found.append((train, validate))
+    return found
+
+
+def thinned(folds: Folds, step: int, seed: int) -> Folds:
+    """The folds with one of ``step`` training rows, in their order; validation rows stay.
+
+    The rows are drawn, because every third row in the order of time may belong to the same
+    entities. The rows of a larger step are among those of a smaller one.
+
+    Arguments:
+        folds: of ``time_folds``.
+        step: at least 1.
+        seed: of the draw.
+
+    Raises:
+        DataError: fewer than ``FEWEST_ROWS`` rows remain to train on.
+    """
+    found = []
+    for train, validate in folds:
+        order = np.random.default_rng(seed).permutation(train)
+        left = np.sort(order[: len(train) // step])
+        if len(left) < FEWEST_ROWS:
+            raise DataError(
+                "a fold of the search has too few rows for its first round",
+                where=f"estimator.search.halving, with folds: {len(folds)}",
+                got=f"{len(left)} rows to train on, one of {step}",
+                wanted=f"at least {FEWEST_ROWS}",
+                hint="remove halving, or declare fewer combinations or fewer folds",
+            )
+        found.append((left, validate))
     return found

@@ -9,10 +9,14 @@ from pipelines.spec.estimator import SearchedValue
 
 
 class SearchedParameters(Record):
-    """One combination of parameters."""
+    """One combination of parameters, in the last round that compared it."""
 
     parameters: dict[str, SearchedValue]
     value: float = Field(description="metric of the validation parts; mean over the folds")
+    folds: tuple[float, ...] = Field(
+        default=(), description="metric of each validation part; none before these were kept"
+    )
+    step: int = Field(default=1, description="of so many training rows one was used")
 
 
 class SearchResult(Record):
@@ -22,3 +26,8 @@ class SearchResult(Record):
     folds: int
     candidates: tuple[SearchedParameters, ...]
     chosen: int = Field(description="place of the chosen combination")
+    fits: int = Field(default=0, description="fits that the search made; 0: not kept")
+    cost: float = Field(
+        default=0,
+        description="training rows of these fits, in times the rows of the model",
+    )

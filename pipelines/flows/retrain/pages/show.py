@@ -98,6 +98,7 @@ def _review(
             evidence.trained.importance if evidence.trained else None,
             read_importance(champion.folder) if champion else None,
         ),
+        searches=evidence.trained.searches if evidence.trained else {},
     )
 
 
@@ -136,5 +137,4 @@ def _facts(run: Run, evidence: Evidence, version: VersionInfo | None, entry: Ent
         source=request.dag_run or "gauntlet",
         started=run.workspace.started,
         refit_rows=trained.refit_rows if trained else None,
-        searches=trained.searches if trained else {},
     )

@@ -120,14 +120,13 @@ def test_each_fit_is_a_part_below_the_run(reviewed: Make) -> None:
 
 
 def test_each_combination_of_a_search_is_a_part_as_well(reviewed: Make) -> None:
-    about = decided(reviewed(2.0))
     tried = tuple(
         SearchedParameters(parameters={"alpha": alpha}, value=value)
         for alpha, value in ((0.1, 2.0), (1.0, 1.5))
     )
     search = SearchResult(metric="absolute_error", folds=3, candidates=tried, chosen=1)
-    facts = replace(FACTS, searches={"candidate": search, "refit": search})
-    parts = [one for one in page_of(about, facts).parts if "search" in one.name]
+    about = replace(decided(reviewed(2.0)), searches={"candidate": search, "refit": search})
+    parts = [one for one in page_of(about).parts if "search" in one.name]
     assert [one.name for one in parts] == [
         *("candidate search 1", "candidate search 2", "refit search 1", "refit search 2")
     ]

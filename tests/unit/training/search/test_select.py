@@ -1,4 +1,4 @@
-"""A search compares within the training rows, in the order of time, and repeats its choice."""
+"""Hyperparameter search: within the training rows, on folds in order of time, repeatable."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ def test_the_best_parameters_are_fitted(
     assert found.search.chosen == 1, "of equals the first"
     assert found.search.candidates[found.search.chosen].parameters == {"alpha": 1.0}
     values = [one.value for one in found.search.candidates]
+    for one in found.search.candidates:
+        assert len(one.folds) == 3
+        np.testing.assert_allclose(np.mean(one.folds), one.value)
     assert values[0] > values[1] == values[2]
     assert fit(spec, rows, 1).search == found.search
     plain = fit(regression(estimator={**RIDGE, "parameters": {"alpha": 1.0}}), rows, 1)
@@ -47,6 +50,28 @@ def test_a_random_search_draws_by_the_seed(
     assert one == two
     assert len(one.candidates) == 2
     assert spec.recipe != regression(estimator=RIDGE).recipe
+
+
+def test_halving_compares_the_best_third_on_three_times_the_rows(
+    regression: Callable[..., ModelSpec], frame: Callable[..., pd.DataFrame], train: Window
+) -> None:
+    rows = frame(train, per_day=30)
+    alphas = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 10.0, 1.0]
+    halved = regression(**searched(parameters={"alpha": alphas}, halving=True))
+    whole = regression(**searched(parameters={"alpha": alphas}))
+    found, every = fit(halved, rows, 1).search, fit(whole, rows, 1).search
+    assert found is not None
+    assert every is not None
+    steps = [one.step for one in found.candidates]
+    assert [steps.count(step) for step in (9, 3, 1)] == [6, 2, 2], "10, then 4, then 2"
+    assert found.candidates[found.chosen].step == 1
+    assert found.candidates[found.chosen] == every.candidates[found.chosen], "on all rows"
+    worst = max(one.value for one in every.candidates)
+    assert every.candidates[found.chosen].value < worst / 2, "the search finds a good one"
+    assert (every.fits, found.fits) == (30, 48)
+    assert found.cost < 0.5 * every.cost, "10/9 + 4/3 + 2 fits of 10"
+    assert fit(halved, rows, 1).search == found
+    assert whole.recipe != halved.recipe
 
 
 def test_the_metric_is_part_of_a_recipe_with_a_search(
@@ -104,6 +129,7 @@ MISTAKES: dict[str, dict[str, Any]] = {
     "no values": {"parameters": {"alpha": []}},
     "no parameters": {"parameters": {}},
     "more than there are": {"parameters": {"alpha": [1.0, 2.0]}, "candidates": 3},
+    "halving of so few": {"parameters": {"alpha": [1.0, 2.0, 3.0]}, "halving": True},
     "a grid that is too large": {"parameters": {"alpha": list(range(300))}},
 }
 
