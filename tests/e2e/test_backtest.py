@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli.app import app
 from tests.support.backtest.drifting_shops import DECLARATION, build_home, settings_of
-from tests.support.guides.examples import run_example
+from tests.support.guides.notebooks import run_notebook
 from tests.support.shared_worlds import built_once
 
 ROLLOUT = {
@@ -92,10 +92,17 @@ def test_a_refresh_is_in_force_a_week_after_it_is_admitted(report: dict[str, Any
     assert any("of the canary errors" in one for one in report["left_out"])
 
 
-def test_a_second_run_from_python_is_identical(home: Path, report: dict[str, Any]) -> None:
-    example = run_example("python.md", 1, places(home))
-    assert report == {"schema": 1, "kind": "backtest"} | example["replayed"].record.as_json()
-    assert example["best"].loss == min(one["loss"] for one in report["policies"])
+def test_a_second_run_in_a_notebook_is_identical(
+    home: Path, report: dict[str, Any], tmp_path: Path
+) -> None:
+    record = "import json; print(json.dumps(replayed.record.as_json()))"
+    example, shown, found, best = run_notebook(
+        "python.md", 1, tmp_path, places(home), "replayed", record, "best.loss"
+    )
+    assert example == {}
+    assert report == {"schema": 1, "kind": "backtest"} | json.loads(found["stdout"])
+    assert float(best["text/plain"]) == min(one["loss"] for one in report["policies"])
+    assert shown["text/html"].startswith('<iframe sandbox="" srcdoc="&lt;!doctype html&gt;')
 
 
 def test_a_sweep_adds_rows_and_changes_no_other(home: Path, report: dict[str, Any]) -> None:

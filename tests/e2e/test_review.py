@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
-from pipelines.api import explain
 from pipelines.core.errors import GauntletError
 from pipelines.release.approval import ReviewAnswer, answer_review
 from pipelines.release.version_facts import FACTS
 from pipelines.wiring import connect
-from tests.support.guides.examples import run_example
+from tests.support.guides.notebooks import run_notebook
 from tests.support.pharmacy import (
     FIRST,
     RICH,
@@ -167,19 +164,24 @@ def test_explain_replays_the_verdict(reviewed: Pharmacy) -> None:
     assert json.loads(reviewed.cli("ledger", "demand", "--json").out)["lineages"] == ["live"]
 
 
-def test_the_example_from_python_does_the_same_as_the_commands(
+def test_the_example_in_a_notebook_does_and_shows_the_same_as_the_commands(
     reviewed: Pharmacy, tmp_path: Path
 ) -> None:
     pharmacy = reviewed.copy(tmp_path / "home")
-    example = run_example("python.md", 0, pharmacy.environment)
-    assert example["checked"].record.readiness.ready, repr(example["checked"])
-    assert example["done"].record.decision.outcome == "await_review"
-    assert example["why"].record.entry.candidate == "2"
-    with patch.dict(os.environ, pharmacy.environment):
-        shown, printed = repr(explain("demand", 2)), pharmacy.cli("explain", "demand").out
-        assert shown.split() == printed.split(), "they differ in the width of the screen only"
-        assert ">await review</span>" in example["why"]._repr_html_()
-        assert "every gate passed" in example["done"]._repr_markdown_()
+    cells = ("checked", "done", "why", "print(why)", "why.record.entry.candidate")
+    example, checked, done, why, printed, candidate = run_notebook(
+        "python.md", 0, tmp_path, pharmacy.environment, *cells
+    )
+    assert list(example) == ["stdout"], "no progress bars and no warnings"
+    assert example["stdout"].startswith('await_review ("every gate passed;')
+    assert ">ready</span>" in checked["text/html"]
+    assert "every gate passed" in done["text/markdown"]
+    assert ">await review</span>" in why["text/html"]
+    assert candidate["text/plain"] == "'2'"
+    command = pharmacy.cli("explain", "demand").out
+    for text in (printed["stdout"], why["text/plain"]):
+        assert text.split() == command.split(), "they differ in the width of the screen only"
+    assert serves(pharmacy) == "1"
 
 
 def test_a_review_that_is_not_awaited_is_reported(champion: Pharmacy, tmp_path: Path) -> None:
