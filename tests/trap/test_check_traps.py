@@ -31,7 +31,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import feature_matrix
 from pipelines.training.fit import label_numbers
 from pipelines.training.split import split_plan
-from tests.support.own_estimators import GUESS
+from tests.support.own_code import GUESS
 from tests.support.sales_home import (
     AS_OF,
     START,

@@ -11,7 +11,7 @@ from pipelines.core.errors import SpecError
 from pipelines.core.time import Window
 from pipelines.spec.model import ModelSpec
 from pipelines.training.repeatable import check_repeatable
-from tests.support.own_estimators import GUESS
+from tests.support.own_code import GUESS
 
 FOREST = """\
 from sklearn.ensemble import ExtraTreesRegressor
