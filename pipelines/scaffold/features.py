@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from pipelines.core.names import NAME
+from pipelines.core.names import NAME, folded
 from pipelines.core.time import duration_text, parse_duration
 from pipelines.scaffold.column_types import Column
 from pipelines.scaffold.profile import FileProfile
 from pipelines.scaffold.roles import Roles
 from pipelines.scaffold.shape import DAY, Kind, Shape
 from pipelines.spec.fields import ColumnType
+from pipelines.spec.frame_checks import FRAME_COLUMNS
 
 MOST_CATEGORIES = 200  # different values of a text that becomes an input
 MOST_OTHERS = 4  # other columns of numbers that become features of a grid
@@ -25,10 +26,14 @@ _ROWS = (3, 6, 12)  # windows of a slow panel, in steps
 def features(
     stream: str, profile: FileProfile, roles: Roles, shape: Shape
 ) -> Iterator[dict[str, Any]]:
-    """The features in declared form, with names that differ."""
-    taken: set[str] = set()
+    """The features in declared form, with names that differ, also from those of keys.
+
+    An attribute that is a key has its name, unless that is none of a feature.
+    """
+    taken = {folded(name) for name in (*FRAME_COLUMNS, *roles.keys)}
     for one in _unnamed(stream, profile, roles, shape):
-        name = _free_name(one["name"], taken)
+        own, is_key = one["name"], one["name"] in roles.keys
+        name = own if is_key and own == _plain(own) else _free_name(_plain(own), taken)
         taken.add(name)
         yield {**one, "name": name}
 
@@ -106,9 +111,13 @@ def _known_columns(profile: FileProfile, roles: Roles) -> Iterator[Column]:
             yield one
 
 
-def _free_name(wanted: str, taken: set[str]) -> str:
-    """A feature's name that is not taken: lower case, and not too long."""
-    plain = wanted.lower().lstrip("_")[: NAME.longest - 4] or "feature"
+def _plain(wanted: str) -> str:
+    """A feature's name: in lower case, and not too long."""
+    return wanted.lower().lstrip("_")[: NAME.longest - 4] or "feature"
+
+
+def _free_name(plain: str, taken: set[str]) -> str:
+    """A name that is not taken."""
     name, number = plain, 2
     while name in taken:
         name = f"{plain}_{number}"

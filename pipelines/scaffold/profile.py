@@ -98,7 +98,12 @@ def read_profile(
         broken = _load(connection, found)
         rows = int(connection.execute("SELECT count(*) FROM raw").fetchone()[0])
         if not rows:
-            raise DataError("a file has no row", where=where, wanted="at least one event")
+            raise DataError(
+                "a file has no row that can be read" if broken else "a file has no row",
+                where=where,
+                got=f"{broken:,} rows that an import refuses" if broken else "",
+                wanted="at least one event",
+            )
         step = max(1, rows // SAMPLE_ROWS)
         # The hash of its number chooses a row, because numbers of lines can all be odd.
         connection.execute(f"CREATE TABLE sample AS SELECT * FROM raw WHERE hash(row) % {step} = 0")

@@ -31,7 +31,7 @@ def open_parquet(path: Path, readings: Sequence[ColumnReading] | None, where: st
     Arguments:
         path: an uncompressed Parquet file.
         readings: how each declared column is read; ``None`` reads every column whose type can be
-            imported.
+            imported, except for bytes that are mostly no text, such as keys and geometries.
         where: stream and file, for errors.
 
     Raises:
@@ -45,7 +45,8 @@ def open_parquet(path: Path, readings: Sequence[ColumnReading] | None, where: st
         raise _unreadable(where, cause) from cause
     wanted_columns = readings
     if wanted_columns is None:
-        wanted_columns = every_column([one.name for one in schema if _can_be_held(one, where)])
+        held = [one.name for one in schema if _can_be_held(one, where) and _is_readable(file, one)]
+        wanted_columns = every_column(held)
     found = find_columns(schema.names, wanted_columns, where)
     sources: dict[str, Source] = {}
     for declared, positions in found.items():
@@ -110,6 +111,19 @@ def _can_be_held(field: pa.Field[Any], where: str) -> bool:
     return True
 
 
+def _is_readable(file: pq.ParquetFile, field: pa.Field[Any]) -> bool:
+    """Whether at least half of the first values can be read; bytes may be text or not."""
+    if not _is_bytes(_value_type(field.type)):
+        return True
+    for batch in file.iter_batches(BATCH_ROWS, columns=[field.name]):
+        values = batch.column(0).drop_null()
+        if len(values):
+            broken: list[str | None] = [None] * len(values)
+            _text(values, field.name, broken)
+            return 2 * broken.count(None) >= len(values)
+    return True
+
+
 def _source(field: pa.Field[Any], where: str) -> Source:
     """The form of a column's values.
 
@@ -150,11 +164,17 @@ def _is_text(arrow: pa.DataType) -> bool:
         pt.is_string(arrow)
         or pt.is_large_string(arrow)
         or pt.is_string_view(arrow)
-        or pt.is_binary(arrow)
+        or _is_bytes(arrow)
+        or _is_uuid(arrow)
+    )
+
+
+def _is_bytes(arrow: pa.DataType) -> bool:
+    return (
+        pt.is_binary(arrow)
         or pt.is_large_binary(arrow)
         or pt.is_binary_view(arrow)
         or pt.is_fixed_size_binary(arrow)
-        or _is_uuid(arrow)
     )
 
 

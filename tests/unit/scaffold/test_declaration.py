@@ -45,6 +45,21 @@ def test_orders_become_a_grid(examine: Callable[..., Any], tmp_path: Path) -> No
     assert "units_28d" in spec.feature_names
 
 
+@pytest.mark.parametrize("keys", ["Shop", "shop", "_shop"])
+def test_no_feature_has_the_name_of_a_key(
+    examine: Callable[..., Any], tmp_path: Path, keys: str
+) -> None:
+    """Names of features are in lower case, those of columns need not be."""
+    rows = [
+        f"s{n % 4},{(START + timedelta(hours=3 * n, minutes=n**3 % 101)).isoformat()},{n % 7}"
+        for n in range(8 * 200)
+    ]
+    with examine(f"{keys},ordered_at,units", rows) as file:
+        spec = loaded(file.propose("orders", "sales", None, Answers(entity=(keys,))), tmp_path)
+    assert spec.points.keys == (keys,)
+    assert spec.feature_names[0] == ("shop_2" if keys == "Shop" else "shop")
+
+
 def test_monthly_figures_predict_the_next_one(examine: Callable[..., Any], tmp_path: Path) -> None:
     months = [f"{2018 + n // 12}-{1 + n % 12:02}-01" for n in range(72)]
     rows = [f"{month},{group},{n % 11}" for n, month in enumerate(months) for group in "abc"]

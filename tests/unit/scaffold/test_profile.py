@@ -1,11 +1,17 @@
 """Names, types, gaps and values of the columns of a file."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.core.errors import DataError, GauntletError
+from pipelines.data.ingest.reading import Reading
+from pipelines.scaffold.examine import examined
 from pipelines.spec.fields import ColumnType
 
 HEADER = "id,sold_at,shop,units,price,paid"
@@ -146,3 +152,34 @@ def test_an_impossible_option(
 ) -> None:
     with pytest.raises(GauntletError, match=message), examine(HEADER, ROWS, **options):
         pass
+
+
+def parquet(file: Path, **columns: Any) -> Path:
+    """A file of 28 days with more columns."""
+    days = pa.array([datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(28)])
+    content: dict[str, Any] = {"sold_at": days, "units": [1.0, 2.0] * 14, **columns}
+    pq.write_table(pa.table(content), file)
+    return file
+
+
+def test_bytes_that_are_no_text_are_left_out(tmp_path: Path) -> None:
+    """Such as keys and geometries: as text no row could be read. Bytes can be text, too."""
+    key, text, odd = b"\x00\xff", b"shop", b"\xfe"
+    file = parquet(
+        tmp_path / "a.parquet", key=[key] * 28, shop=[text] * 27 + [odd], none=[None] * 28
+    )
+    with examined(file, Reading()) as found:
+        profile = found.profile
+    assert [one.name for one in profile.columns] == ["sold_at", "units", "shop", "none"]
+    assert (profile.rows, profile.broken) == (27, 1)
+
+
+def test_a_file_without_a_readable_row_says_so(tmp_path: Path) -> None:
+    odd = [b"shop", b"\xfe"]  # in every row one of the two columns is no text
+    file = parquet(tmp_path / "a.parquet", one=odd * 14, two=odd[::-1] * 14)
+    with (
+        pytest.raises(DataError, match="no row that can be read") as caught,
+        examined(file, Reading()),
+    ):
+        pass
+    assert caught.value.got == "28 rows that an import refuses"
