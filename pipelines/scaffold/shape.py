@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import count, takewhile
 from typing import Any
 
 from pipelines.core.errors import DataError, SpecError
@@ -27,6 +28,7 @@ DAY, WEEK = timedelta(days=1), timedelta(days=7)
 LEAST_WEEKS = 8
 LEAST_ROWS = RecentWindowGate().minimum_rows
 _SLOW = timedelta(days=9)
+_FEWEST_ROWS = 34  # nine in ten of which are 30, the fewest labels that a window is judged on
 _MOST_TRAINING_WEEKS = 52
 
 
@@ -129,6 +131,14 @@ def choose_shape(connection: Any, profile: FileProfile, roles: Roles, answers: A
         every = _steps_of_a_day(entities, recent, roles.step)
     if kind is Kind.SLOW_PANEL:
         train, recent = min(104, weeks // 2), math.ceil(8 * roles.step / WEEK) * WEEK
+
+    def rows_of(window: timedelta) -> int:
+        if every:
+            return entities * (window // every)
+        return _rows_between(connection, profile, roles, last - window)
+
+    longer = takewhile(lambda one: one <= span / 3, (recent + n * WEEK for n in count()))
+    recent = next((one for one in longer if rows_of(one) >= _FEWEST_ROWS), recent)
     label = profile.column(roles.label.text)
     binary = (label.smallest, label.largest, label.distinct) in (
         ("0", "1", 2),
@@ -144,9 +154,7 @@ def choose_shape(connection: Any, profile: FileProfile, roles: Roles, answers: A
         label_spread=_spread(connection, profile, roles, kind, horizon),
         binary=binary and kind is Kind.OUTCOME,
         newest=last.replace(tzinfo=UTC),
-        recent_rows=_rows_between(connection, profile, roles, last - recent)
-        if not every
-        else entities * (recent // every),
+        recent_rows=rows_of(recent),
     )
 
 

@@ -60,6 +60,18 @@ def test_no_feature_has_the_name_of_a_key(
     assert spec.feature_names[0] == ("shop_2" if keys == "Shop" else "shop")
 
 
+@pytest.mark.parametrize(("weeks", "recent"), [(16, 5), (60, 5), (10, 2)])
+def test_a_window_has_rows_enough_to_be_judged_where_the_file_is_long(
+    examine: Callable[..., Any], tmp_path: Path, weeks: int, recent: int
+) -> None:
+    """One series has one row a day. Of a short file, more is left to train on."""
+    rows = [f"{START + timedelta(days=n):%Y-%m-%d},{n % 7}" for n in range(7 * weeks + 1)]
+    with examine("day,units", rows) as file:
+        spec = loaded(file.propose("series", "sales", None, Answers()), tmp_path)
+    assert spec.split.recent == timedelta(weeks=recent)
+    assert spec.gates.recent_window.minimum_rows == 30
+
+
 def test_monthly_figures_predict_the_next_one(examine: Callable[..., Any], tmp_path: Path) -> None:
     months = [f"{2018 + n // 12}-{1 + n % 12:02}-01" for n in range(72)]
     rows = [f"{month},{group},{n % 11}" for n, month in enumerate(months) for group in "abc"]
