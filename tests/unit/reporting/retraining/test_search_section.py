@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.search.result import SearchedParameters, SearchResult
 
 RATES = (0.03, 0.08, 0.2)
+# Parameters, metric by fold, and of how many training rows one was used.
+Tried = Sequence[tuple[Mapping[str, Any], tuple[float, ...], int]]
 
 
 @pytest.fixture
@@ -28,10 +30,10 @@ def spec(reviewed: Callable[..., VersionReview]) -> ModelSpec:
     return spec.model_copy(update={"estimator": estimator})
 
 
-def result(tried: list[tuple[dict[str, Any], tuple[float, ...], int]], chosen: int) -> SearchResult:
+def result(tried: Tried, chosen: int) -> SearchResult:
     candidates = tuple(
         SearchedParameters(
-            parameters=parameters, value=sum(folds) / len(folds), folds=folds, step=step
+            parameters=dict(parameters), value=sum(folds) / len(folds), folds=folds, step=step
         )
         for parameters, folds, step in tried
     )
