@@ -184,7 +184,7 @@ def fit_key(spec: ModelSpec, rows: pd.DataFrame, seed: int) -> str:
 
     labelled = rows[rows["label"].notna()]
     whole = hashlib.sha256(f"{spec.recipe} {seed}".encode())
-    parts = [feature_matrix(spec, labelled), labelled["label"]]
+    parts: list[pd.DataFrame | pd.Series] = [feature_matrix(spec, labelled), labelled["label"]]
     if spec.estimator.search:
         parts.append(labelled[["decision_time", *spec.feature_names]])
     for part in parts:
