@@ -77,6 +77,15 @@ def read(port: int, path: str) -> tuple[int, str, str]:
     return answer.status, answer.headers["content-type"], answer.read().decode()
 
 
+def warehouse(board: Mapping[str, Any]) -> dict[str, float]:
+    """What the warehouse is ordered to send of each medicine."""
+    orders: dict[str, float] = {}
+    for one in board["entities"]:
+        medicine = one["keys"]["medicine"]
+        orders[medicine] = orders.get(medicine, 0.0) + one["order"]
+    return orders
+
+
 def sell(pharmacy: Pharmacy, where: str, packs: list[float]) -> None:
     """Records of the inventory application, one an hour: sales in the last hours before SECOND."""
     times = [SECOND + DAY - (5 + hour) * HOUR for hour in range(len(packs))]
@@ -98,7 +107,6 @@ def test_a_record_of_a_new_medicine_reaches_the_board_and_the_order(pharmacy: Ph
     earlier = connect(pharmacy.settings, clock=FixedClock(CLOCK.now() - DAY))
     for days in (13, 12):
         score("demand", SECOND - days * DAY, earlier.scoring)
-    sell(pharmacy, "p001", [4.0, 3.0, 5.0])
     parts = connect(pharmacy.settings, clock=CLOCK)
     settings = pharmacy.settings.model_copy(update={"serve_models": "demand"})
     with service_here(settings, CLOCK) as (port, follow):
@@ -107,6 +115,10 @@ def test_a_record_of_a_new_medicine_reaches_the_board_and_the_order(pharmacy: Ph
         assert (status, json.loads(body)["error"]) == (404, "no_board")
         assert read(port, "/board/other")[0] == 404
 
+        score("demand", SECOND, earlier.scoring)
+        write_board("demand", earlier.boards)
+        before = json.loads(read(port, "/v1/models/demand/board")[2])
+        sell(pharmacy, "p001", [4.0, 3.0, 5.0])
         score("demand", SECOND + DAY, parts.scoring)
         page = write_board("demand", parts.boards)
 
@@ -122,6 +134,9 @@ def test_a_record_of_a_new_medicine_reaches_the_board_and_the_order(pharmacy: Ph
     assert [one["keys"] for one in new] == [{"pharmacy": "p001", "medicine": NEW}]
     assert new[0]["stock"] is None
     assert new[0]["order"] == new[0]["prediction"] > 0
+    assert before["at"] == instant_text(SECOND)
+    assert NEW not in warehouse(before)
+    assert warehouse(board)[NEW] == new[0]["order"]
     served = on_hand(pharmacy, SECOND + DAY)
     assert {pair(one["keys"]): one["stock"] for one in board["entities"]} == served
     assert len(served) > 50
