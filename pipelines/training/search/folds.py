@@ -52,7 +52,7 @@ def time_folds(times: pd.Series, maturity: timedelta, folds: int) -> Folds:
     return found
 
 
-def thinned(folds: Folds, step: int, seed: int) -> Folds:
+def subsampled(folds: Folds, step: int, seed: int) -> Folds:
     """The folds with one of ``step`` training rows, in their order; validation rows stay.
 
     The rows are drawn, because every third row in the order of time may belong to the same

@@ -14,7 +14,7 @@ from pipelines.spec.estimator import HALVING, Search
 from pipelines.training.columns import feature_matrix
 from pipelines.training.metrics import primary_metric
 from pipelines.training.score import predict
-from pipelines.training.search.folds import thinned, time_folds
+from pipelines.training.search.folds import subsampled, time_folds
 from pipelines.training.search.result import SearchedParameters, SearchResult
 from pipelines.training.split import decision_times
 
@@ -73,7 +73,7 @@ def choose_parameters(
     found: dict[int, SearchedParameters] = {}
     left, fits, fitted_rows = list(range(len(candidates))), 0, 0
     for step in _steps(search, len(candidates)):
-        parts = thinned(folds, step, seed)
+        parts = subsampled(folds, step, seed)
         for train, _validate in parts:
             _check_classes(spec, search, target[train])
         searched = GridSearchCV(

@@ -174,7 +174,7 @@ def test_bytes_that_are_no_text_are_left_out(tmp_path: Path) -> None:
     assert (profile.rows, profile.broken) == (27, 1)
 
 
-def test_a_file_without_a_readable_row_says_so(tmp_path: Path) -> None:
+def test_a_file_without_a_readable_row_is_reported(tmp_path: Path) -> None:
     odd = [b"shop", b"\xfe"]  # in every row one of the two columns is no text
     file = parquet(tmp_path / "a.parquet", one=odd * 14, two=odd[::-1] * 14)
     with (

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipelines.core.errors import DataError
-from pipelines.training.search.folds import FEWEST_ROWS, thinned, time_folds
+from pipelines.training.search.folds import FEWEST_ROWS, subsampled, time_folds
 
 TIMES = pd.Series(pd.date_range("2026-01-01", periods=400, freq="6h"))
 MATURITY = timedelta(days=3)
@@ -32,10 +32,10 @@ def test_folds_without_enough_rows_are_refused() -> None:
         time_folds(TIMES, timedelta(days=60), 2)
 
 
-def test_thinned_folds_train_on_fewer_rows_in_their_order_and_validate_on_all() -> None:
+def test_subsampled_folds_train_on_fewer_rows_in_their_order_and_validate_on_all() -> None:
     folds = time_folds(TIMES, MATURITY, 1)
     (before, validate), (half, same), (third, _) = (
-        thinned(folds, step, 7)[0] for step in (1, 2, 3)
+        subsampled(folds, step, 7)[0] for step in (1, 2, 3)
     )
     np.testing.assert_array_equal(before, folds[0][0])
     np.testing.assert_array_equal(validate, same)
@@ -48,5 +48,5 @@ def test_thinned_folds_train_on_fewer_rows_in_their_order_and_validate_on_all() 
 def test_a_first_round_with_too_few_rows_is_refused() -> None:
     folds = time_folds(TIMES, MATURITY, 1)
     with pytest.raises(DataError, match="remove halving") as caught:
-        thinned(folds, 1 + len(folds[0][0]) // FEWEST_ROWS, 7)
+        subsampled(folds, 1 + len(folds[0][0]) // FEWEST_ROWS, 7)
     assert caught.value.where == "estimator.search.halving, with folds: 1"
