@@ -26,6 +26,8 @@ from pipelines.spec.predictions import LOG
 
 _NAMED = re.compile(r"(?:.*/)?([0-9a-f]+-[0-9a-f]{32})\.parquet")
 
+_DAMAGED = (pa.ArrowInvalid, OSError, duckdb.Error)  # how libraries say that a file cannot be read
+
 
 def names_of_parts(
     connection: Any, relation: str, part: str, not_stored: str = ""
@@ -128,12 +130,32 @@ def _names_of_files(
 
 
 def lost_rows(before: Sequence[Path], now: Sequence[Path]) -> int:
-    """The number of rows of some files that other files do not have, by their common columns."""
+    """The number of rows of some files that other files do not have, by their common columns.
+
+    A file that cannot be read has no rows.
+    """
+    try:
+        return _lost_rows(before, now)
+    except _DAMAGED:
+        return _lost_rows(*([path for path in paths if _is_whole(path)] for paths in (before, now)))
+
+
+def _lost_rows(before: Sequence[Path], now: Sequence[Path]) -> int:
     if not before:
         return 0
     if not now:
         return sum(pq.ParquetFile(path).metadata.num_rows for path in before)
     return int(_of_difference("count(*)", before, now))
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether every row of a file can be read."""
+    try:
+        for _ in pq.ParquetFile(path).iter_batches():
+            pass
+    except _DAMAGED:
+        return False
+    return True
 
 
 def earliest_added(before: Sequence[Path], now: Sequence[Path], column: str) -> datetime | None:

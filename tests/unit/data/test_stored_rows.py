@@ -108,6 +108,22 @@ def test_rows_may_be_added_and_objects_merged(world: World, sales_rows: Rows) ->
     assert world.rows() == 4
 
 
+def test_a_torn_object_can_be_written_again(world: World, sales_rows: Rows) -> None:
+    world.put("a.parquet", sales_rows([1, 1]))
+    torn = world.store.folder / DAY / "a.parquet"
+    whole = torn.read_bytes()
+    torn.write_bytes(whole[:-8])
+    with pytest.raises(DataError, match="no Parquet file"):
+        world.rows()
+    torn.write_bytes(whole)
+    assert world.rows() == 2
+    torn.write_bytes(whole[:-8])
+    with pytest.raises(DataError, match="2 rows of this day are gone"):
+        world.rows()
+    torn.write_bytes(whole)
+    assert world.rows() == 2
+
+
 @pytest.mark.parametrize("gone", [True, False], ids=["removed", "changed"])
 def test_rows_that_are_gone_are_reported_until_they_are_accepted(
     world: World, sales_rows: Rows, gone: bool
