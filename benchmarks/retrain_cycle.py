@@ -97,7 +97,7 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
         run.events.tables(evidence.snapshot, run.common.streams) as tables,
     ):
         found = contract_findings(
-            run.suite, tables, parts.suite_runner, "suite", run.spec.points.stream
+            {"suite": run.suite}, tables, parts.suite_runner, run.spec.points.stream
         )
     if evidence.contract is None:
         raise SystemExit("the contract step has left no evidence")

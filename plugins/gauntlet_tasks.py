@@ -218,8 +218,9 @@ def update_champion(model: str) -> dict[str, Any]:
         requested_by=run.triggering_user_name or "",
         dag_run=dag_run_page(run.dag_id, run.run_id),
     )
+    whole = f"gauntlet explain {model} --all"
     try:
-        done = update(request, connections.retraining, lambda one: show((one.summary,)))
+        done = update(request, connections.retraining, lambda one: show((one.summary,), whole))
     except NothingToUpdate as absent:
         raise AirflowSkipException(absent.what) from absent
     return shown_step(request, done.report, connections.ledger)

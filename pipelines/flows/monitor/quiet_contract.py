@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding
@@ -25,6 +25,7 @@ from pipelines.spec.training import Exclusion
 if TYPE_CHECKING:
     import ibis
 
+    from pipelines.gates.contract.findings import Source
     from pipelines.quality.suite import Suite, SuiteRunner
 
 MOST = 26  # windows
@@ -74,10 +75,8 @@ def quiet_windows(
             except DataError:
                 return ()  # the others are too few, or have too few rows
             fresh = fresh_rows(own, rows, window.end)
-            findings = [
-                *_findings(written, fresh, runner, "suite", spec.points.stream),
-                *_findings(envelope, fresh, runner, "envelope", spec.points.stream),
-            ]
+            suites: dict[Source, Suite] = {"suite": written, "envelope": envelope}
+            findings = _findings(suites, fresh, runner, spec.points.stream)
             found.append(frozenset(one.name for one in failed(findings)))
     return tuple(found)
 
@@ -104,16 +103,23 @@ def _without(spec: ModelSpec, window: Window) -> ModelSpec:
 
 
 def _findings(
-    suite: Suite,
+    suites: Mapping[Source, Suite],
     fresh: Mapping[str, ibis.Table],
     runner: SuiteRunner,
-    source: Literal["suite", "envelope"],
     default: str,
 ) -> list[Finding]:
-    """The findings of the part of a suite that is about these streams."""
+    """The findings of the parts of the suites that are about these streams."""
     from pipelines.gates.contract.answers import answers
     from pipelines.gates.contract.findings import findings_of
     from pipelines.quality.suite import streams_of
 
-    parts = {name: part for name, part in streams_of(suite, default).items() if name in fresh}
-    return findings_of(parts, answers(parts, fresh, runner), source, {})
+    parts = {
+        source: {name: part for name, part in streams_of(suite, default).items() if name in fresh}
+        for source, suite in suites.items()
+    }
+    answered = answers([*parts.values()], fresh, runner)
+    return [
+        finding
+        for (source, part), own in zip(parts.items(), answered, strict=True)
+        for finding in findings_of(part, own, source, {})
+    ]
