@@ -94,14 +94,19 @@ def challenged(
         mlflow: whether versions are in MLflow's database; else in a folder.
         changes: of the second declaration.
     """
-    first = built_once(f"first-mlflow-{mlflow}", partial(_first_version, mlflow=mlflow))
-    pharmacy = Pharmacy(first / "home", str(first / "store")).twin(folder)
+    pharmacy = first_version(folder, mlflow=mlflow)
     with_parts = in_mlflow if mlflow else _in_folder
     pharmacy.declare(RICH, **{"rollout": rollout or ROLLOUT, "gates": BUDGET, **changes})
     result = pharmacy.retrain(SECOND, parts=at(pharmacy, SECOND, **with_parts(pharmacy)))
     wanted = "await_review" if changes.get("review") == "required" else "start_rollout"
     assert result.outcome == wanted, (result.outcome, result.against())
     return pharmacy
+
+
+def first_version(folder: Path, *, mlflow: bool = False) -> Pharmacy:
+    """Version 1 made on FIRST, and events until SECOND; versions as in ``challenged``."""
+    first = built_once(f"first-mlflow-{mlflow}", partial(_first_version, mlflow=mlflow))
+    return Pharmacy(first / "home", str(first / "store")).twin(folder)
 
 
 def _first_version(folder: Path, *, mlflow: bool) -> None:

@@ -1,123 +1,45 @@
-"""A release in real Airflow: approval, a kill of every component, and the end.
+"""A release and a backfill in real Airflow, with every component killed.
 
-MLflow's server and Airflow's four daemons are those of ``make up``, in a home of their own.
+MLflow's server, Airflow's four daemons and their PostgreSQL are those of ``make up``, in a home of
+their own. Both tests share them, because starting them takes half a minute of CPU.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import re
-import signal
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from sqlalchemy import create_engine, text
 
-from pipelines.release.ledger import Entry
+from pipelines.core.time import instant_text
+from pipelines.release.ledger import LIVE
 from pipelines.release.promotion import DecisionInput, promote
 from pipelines.wiring import connect
-from tests.support.pharmacy import ROOT, SECOND, Pharmacy
+from tests.support.pharmacy import FIRST, SECOND, WEEK, Pharmacy, write_days
 from tests.support.rollout_factory import ROLLOUT, at, challenged
-from tests.support.servers import PATIENCE_S, free_port
+from tests.support.servers import PATIENCE_S
+from tests.support.services.airflow import DAEMONS, ENDED, RunningAirflow, stack_of, until
 
-DAG = "release__demand"
+DAG, BACKFILL = "release__demand", "backfill__demand"
+DAY = timedelta(days=1)
+# As-of instants of the declared schedule, Mondays at six.
+WEEKS = tuple(FIRST + timedelta(hours=6) + number * WEEK for number in (1, 2, 3, 4))
 SHADOW_S = 30  # its requests count an hour after it begins; so it ends after twice as long
-WATCHED = {
-    "airflow-scheduler": ("scheduler", "latest_scheduler_heartbeat"),
-    "airflow-triggerer": ("triggerer", "latest_triggerer_heartbeat"),
-    "airflow-dag-processor": ("dag_processor", "latest_dag_processor_heartbeat"),
-}
 WAITS = "Waiting for response"  # in Airflow's log, at each request for an approval
-DAEMONS = ("airflow-api-server", *WATCHED)
-
-
-def until(what: str, found: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
-    """Wait until a condition holds; returns its value."""
-    begun = time.monotonic()
-    while not (observed := found()):
-        if time.monotonic() - begun > patience_s:
-            pytest.fail(f"not within {patience_s:.0f} s: {what}")
-        time.sleep(0.3)
-    return observed
 
 
 @dataclass
-class Live:
-    """The stack of one home: its API, logs and ledger, and kills of its daemons."""
+class Live(RunningAirflow):
+    """A release in Airflow, and the home that it is about."""
 
-    stack: Any
-    pharmacy: Pharmacy
-    token: str = ""
-
-    def request(self, path: str, body: Any = None, method: str = "GET") -> Any:
-        """Airflow's REST API, as the one user; None while nothing listens."""
-        call = urllib.request.Request(
-            f"{self.stack.airflow_url}{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            method=method,
-            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
-        )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(call, timeout=PATIENCE_S) as answer:
-                return json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            pytest.fail(f"{method} {path}: {error.code} {error.read().decode()[:500]}")
-        except OSError:
-            return None
-
-    def login(self) -> None:
-        """The token of the one user."""
-        body = {"username": "admin", "password": self.stack.password}
-        self.token = self.request("/auth/token", body, "POST")["access_token"]
-
-    def runs(self) -> list[str]:
-        """Ids of the DAG's runs, oldest first."""
-        found = self.request(f"/api/v2/dags/{DAG}/dagRuns?order_by=id") or {}
-        return [run["dag_run_id"] for run in found.get("dag_runs", [])]
-
-    def task(self, run: str, task: str) -> dict[str, Any]:
-        """A task instance as the metadata database has it."""
-        path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/{task}"
-        found: dict[str, Any] = self.request(path) or {}
-        return found
-
-    def note(self, run: str) -> str:
-        """The note of a run; "" before it has one."""
-        found = self.request(f"/api/v2/dags/{DAG}/dagRuns/{run}") or {}
-        return found.get("note") or ""
-
-    def wait(self, run: str, task: str, state: str, patience_s: float = PATIENCE_S) -> None:
-        """Wait for a task's state; fail at once when it has ended in another one."""
-
-        def there() -> bool:
-            observed = self.task(run, task).get("state")
-            if observed != state and observed in (
-                "success",
-                "failed",
-                "skipped",
-                "upstream_failed",
-            ):
-                pytest.fail(f"{task} is {observed}, not {state}:\n{self.log(run, task)}")
-            return bool(observed == state)
-
-        until(f"{task} is {state}", there, patience_s)
-
-    def log(self, run: str, task: str) -> str:
-        """The log of a task's processes."""
-        folder = self.stack.home / "airflow" / "logs"
-        files = sorted(folder.glob(f"dag_id={DAG}/run_id={run}/task_id={task}/*.log"))
-        return "\n".join(path.read_text(encoding="utf-8").rstrip("\n") for path in files)
+    pharmacy: Pharmacy = field(kw_only=True)
 
     def wait_for_question(self, run: str) -> None:
         """Wait for the question, and until the scheduler knows that its worker is done.
@@ -151,14 +73,7 @@ class Live:
     def an_hour_passes(self, run: str) -> None:
         """The limit of the open question is moved into the past, where the scheduler finds it."""
         before = self.log(run, "approval").count(WAITS)
-        airflow = f"sqlite:///{self.stack.home / 'airflow' / 'airflow.db'}"
-        own = self.stack.environment.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", airflow)
-        statement = (
-            "UPDATE task_instance SET trigger_timeout = :past WHERE state = 'awaiting_input'"
-        )
-        with create_engine(own).begin() as connection:
-            past = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
-            assert connection.execute(text(statement), {"past": past}).rowcount == 1
+        self.in_the_past("task_instance", "trigger_timeout", "state = 'awaiting_input'")
         until(
             "the approval is requested again",
             lambda: self.log(run, "approval").count(WAITS) > before,
@@ -177,83 +92,68 @@ class Live:
 
         until("all workers are idle", idle)
 
-    def daemon(self, name: str) -> Any:
-        """One of Airflow's four."""
-        return next(one for one in self.stack.airflow() if one.name == name)
 
-    def kill(self, name: str) -> None:
-        """``kill -9`` of a daemon and all that it started."""
-        from processes import port_taken
-
-        daemon = self.daemon(name)
-        os.killpg(daemon.running().pid, signal.SIGKILL)
-        until(f"{name} is dead", lambda: daemon.running() is None)
-        until(f"{name} let go of its port", lambda: not (daemon.port and port_taken(daemon.port)))
-
-    def wait_for_heartbeats(self, begun: datetime) -> None:
-        """Wait for a heartbeat of each daemon after an instant."""
-
-        def beating() -> bool:
-            health = self.request("/api/v2/monitor/health") or {}
-            beats = [health.get(part, {}).get(key) for part, key in WATCHED.values()]
-            return bool(health) and all(
-                beat is not None and datetime.fromisoformat(beat) > begun for beat in beats
-            )
-
-        until("every daemon lives again", beating)
-
-    def chain(self) -> tuple[Entry, ...]:
-        """The ledger."""
-        return connect(self.stack.settings).ledger.entries("demand")
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder that the account of PostgreSQL can enter, unlike pytest's own."""
+    made = Path(tempfile.mkdtemp(prefix="gauntlet-stack-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
 
 
-def below(home: Path) -> list[psutil.Process]:
-    """Live processes whose environment names this home."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            ours = process.environ().get("AIRFLOW_HOME", "").startswith(str(home))
-            if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
-
-
-@pytest.fixture
-def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+@pytest.fixture(scope="module")
+def live(folder: Path) -> Iterator[Live]:
     """Version 2 awaits review; MLflow and Airflow run over its home."""
-    for setting in [key for key in os.environ if key.startswith(("AIRFLOW", "GAUNTLET"))]:
-        monkeypatch.delenv(setting)
-    monkeypatch.setenv("AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL", "1")
-    monkeypatch.setenv("AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT", "60")
-    monkeypatch.syspath_prepend(str(ROOT / "deploy"))
-    import layout
-    import processes
-    import stack as up
-
     shadow = {**ROLLOUT["shadow"], "duration": f"{SHADOW_S}s"}
     # Checks are far apart: it is looked at when shadow ends, and at its very end.
     pharmacy = challenged(
-        tmp_path,
+        folder,
         {**ROLLOUT, "shadow": shadow, "canary": {**ROLLOUT["canary"], "check_every": "1h"}},
         mlflow=True,
         review="required",
     )
-    ports = [free_port() for _ in range(3)]
-    live = Live(layout.Stack(pharmacy.settings, *ports), pharmacy)
-    try:
-        up.bring_up(live.stack, [])
+    settings = {
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",  # no declaration changes
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+        "SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
+    }
+    with stack_of(pharmacy.settings, **settings) as stack:
+        live = Live(stack, DAG, pharmacy=pharmacy)
         live.login()
         yield live
-    finally:
-        found = live.stack.names()
-        processes.stop([one for one in found if one.name != "postgres"], grace_s=4)
-        processes.stop([one for one in found if one.name == "postgres"])
-        left = below(live.stack.home)
-        for process in left:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(left, timeout=PATIENCE_S)
-        assert below(live.stack.home) == [], "processes of the stack outlive the test"
+
+
+@dataclass
+class Backfill(RunningAirflow):
+    """Airflow's own backfill of the weeks."""
+
+    def create(self, **options: Any) -> None:
+        """Create it over REST; all of its runs may be active at once."""
+        start, end = WEEKS[0] - WEEK, WEEKS[-1] - WEEK  # starts of intervals
+        dates = {"from_date": instant_text(start), "to_date": instant_text(end)}
+        body = {"dag_id": self.dag, "max_active_runs": len(WEEKS), **dates, **options}
+        assert self.request("/api/v2/backfills", body, "POST")
+
+    def states(self) -> dict[str, str]:
+        """The state of each run."""
+        return {run["dag_run_id"]: run["state"] for run in self.dag_runs()}
+
+    def wait_for_all(self, runs: list[str]) -> dict[str, str]:
+        """The state of each run, when all have ended."""
+
+        def ended() -> dict[str, str] | None:
+            states = self.states()
+            return states if all(states.get(run) in ENDED for run in runs) else None
+
+        found: dict[str, str] = until("all weeks have ended", ended, 3 * PATIENCE_S)
+        return found
+
+    def has_ended(self) -> bool:
+        """Whether Airflow takes another backfill; it looks every 30 s."""
+        found = self.request(f"/api/v2/backfills?dag_id={self.dag}")
+        return all(one["completed_at"] for one in found["backfills"])
 
 
 def judged_again(live: Live) -> str:
@@ -355,3 +255,58 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
         "ended",
     ]
     assert last.as_of >= begun + timedelta(seconds=2 * SHADOW_S), "it did not wait for its moment"
+
+
+@pytest.mark.slow
+def test_a_backfill_decides_each_week_once_and_in_order(live: Live) -> None:
+    """Four weeks at once and backwards, a scheduler killed, no data, and a failed week again."""
+    if live.stack.no_postgres:
+        pytest.skip(live.stack.no_postgres)
+    store, before = Path(live.pharmacy.store), live.chain()
+    write_days(store, SECOND + WEEK, FIRST + 4 * WEEK + DAY)  # none of the second week
+    [torn] = store.glob(f"dispensing/dt={WEEKS[-1] - 2 * DAY:%Y-%m-%d}/*.parquet")
+    whole = torn.read_bytes()
+    torn.write_bytes(whole[:100])
+    backfill = Backfill(live.stack, BACKFILL, live.token)
+    runs = [f"backfill__{as_of.isoformat()}" for as_of in WEEKS]
+
+    # A scheduler that dies in the middle of the first week loses nothing.
+    backfill.create(run_backwards=True)
+    until("training", lambda: backfill.task(runs[0], "train").get("start_date"))
+    assert backfill.states()[runs[0]] == "running"
+    backfill.kill("airflow-scheduler")
+    backfill.in_the_past("job", "latest_heartbeat", "job_type = 'SchedulerJob'")
+    assert backfill.daemon("airflow-scheduler").start()
+    states = backfill.wait_for_all(runs)
+    notes = [backfill.note(run) for run in runs]
+    assert [states[run] for run in runs] == ["success", "success", "success", "failed"], notes
+    assert backfill.task(runs[3], "snapshot")["state"] == "failed", "its newest file is torn"
+    [lineage] = [
+        one for one in connect(live.stack.settings).ledger.lineages("demand") if one != LIVE
+    ]
+    begun, first, empty, third = backfill.chain(lineage)
+    assert begun.champion_after == "1"
+    assert [one.as_of for one in (first, empty, third)] == list(WEEKS[:3])
+    assert empty.candidate is None, "nothing is trained where there is no data"
+    assert first.champion_after == empty.champion_after == third.champion_before
+
+    # The failed week is decided when its file is mended, and the others are left as they are.
+    torn.write_bytes(whole)
+    until("the backfill has ended", backfill.has_ended)
+    backfill.create(reprocess_behavior="failed")
+    states = backfill.wait_for_all(runs)
+    assert set(states.values()) == {"success"}, backfill.note(runs[3])
+    *same, last = backfill.chain(lineage)
+    assert same == [begun, first, empty, third]
+    assert last.as_of == WEEKS[-1]
+    assert lineage in backfill.log(runs[3], "compare")
+    assert live.chain() == before, "a backfill changes nothing in live"
+
+    # The shell finds the same backfill.
+    ends = ("--from", instant_text(WEEKS[0]), "--to", instant_text(WEEKS[-1]))
+    found = live.pharmacy.cli("backfill", "demand", *ends, "--json")
+    assert found.code == 0, found.err
+    assert found.body["lineage"] == lineage
+    outcomes = [entry.outcome for entry in (first, empty, third, last)]
+    assert [week["outcome"] for week in found.body["weeks"]] == outcomes
+    assert backfill.chain(lineage) == (*same, last)
