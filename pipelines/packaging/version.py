@@ -22,7 +22,7 @@ from pipelines.own_code.load import packages_of
 from pipelines.packaging.origin import Origin
 from pipelines.packaging.package import CODE, EVIDENCE
 from pipelines.spec.model import ModelSpec
-from pipelines.training.split import SplitPlan
+from pipelines.training.split import SplitPlan, split_plan
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -123,6 +123,11 @@ class ModelVersion:
     def fitted_until(self) -> datetime:
         """The instant before which all labels of the serving model's fit end, without updates."""
         return self.plan.refit_until if self.update is None else self.update.fitted_until
+
+    @property
+    def plan_of_fit(self) -> SplitPlan:
+        """The windows of the fit, without updates: those of the envelope and the profile."""
+        return self.plan if self.update is None else split_plan(self.spec, self.update.fitted_until)
 
     def load_pipeline(self) -> Pipeline:
         """The fitted pipeline that serves."""

@@ -26,9 +26,19 @@ def entries_as_of(entries: Sequence[Entry], as_of: datetime) -> tuple[Entry, ...
     return tuple(entry for entry in entries if entry.recorded_at <= as_of)
 
 
+def anchors(entries: Iterable[Entry]) -> dict[str, str]:
+    """The versions that are updates of a champion, each with the version that was fitted."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        facts = entry.facts
+        if entry.lane == "update" and facts and facts.candidate and facts.champion:
+            found[facts.candidate] = found.get(facts.champion, facts.champion)
+    return found
+
+
 def update_versions(entries: Iterable[Entry]) -> frozenset[str]:
     """The versions that are updates of a champion, and no fits."""
-    return frozenset(one.candidate for one in entries if one.lane == "update" and one.candidate)
+    return frozenset(anchors(entries))
 
 
 def champion_periods(
@@ -44,15 +54,15 @@ def champion_periods(
             was trained.
     """
     periods: list[ChampionPeriod] = []
-    updates = update_versions(entries)
+    fitted = anchors(entries)
     for entry in entries:
-        version = entry.champion_after
-        if not entry.moves or version is None or version in updates:
+        if not entry.moves or entry.champion_after is None:
             continue
-        if entry.champion_before in updates and periods and periods[-1].version == version:
-            continue  # its updates were undone
+        version = fitted.get(entry.champion_after, entry.champion_after)
         if entry.kind == "branch":  # a backfill has an account of its own
             periods.clear()
+        elif periods and periods[-1].version == version:
+            continue  # it was updated, or its updates were undone
         if version in trained_until:
             periods.append(ChampionPeriod(entry.as_of, trained_until[version], version))
         else:  # another recipe: what follows it has an account of its own

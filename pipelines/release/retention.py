@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from pipelines.core.weeks import WEEK
-from pipelines.release.champion_periods import update_versions
+from pipelines.release.champion_periods import anchors
 from pipelines.release.ledger import Entry
 from pipelines.release.registry import VersionInfo
 from pipelines.release.rollback import former_champions
@@ -27,7 +27,7 @@ def expired_versions(
     replaced versions for ``gate.watch``. The champion, the newest former champion, versions on
     live traffic and versions that wait for it or for a review are always needed. So is a version
     that the ledger has no decision about: its run may still be at work. An update is needed for a
-    week, and while it is one of these.
+    week, and while it is one of these; so is the version that was fitted, its anchor.
 
     Arguments:
         versions: of one model.
@@ -39,8 +39,12 @@ def expired_versions(
     if not entries:
         return ()
     oldest = as_of - gate.span * WEEK - lag - WEEK
-    updates = update_versions(entries)
-    needed = {*_always_needed(entries), *(_replaced(entries, as_of - gate.watch) - updates)}
+    updates = anchors(entries)
+    needed = {
+        *_always_needed(entries),
+        *(_replaced(entries, as_of - gate.watch) - updates.keys()),
+    }
+    needed |= {updates[version] for version in needed if version in updates}
     decided = {entry.candidate for entry in entries}
     return tuple(
         info

@@ -68,8 +68,8 @@ def fresh_drift(
 
     Arguments:
         champion: has the profile.
-        fresh: decision points after its training rows: features, ``label`` where it has matured,
-            and ``prediction``.
+        fresh: decision points after the rows that it was fitted on: features, ``label`` where it
+            has matured, and ``prediction``.
         served: those of them that were decided after everything that it was trained on.
         settings: those of today. An autoencoder that the profile lacks is not there.
         as_of: the instant of the report.
@@ -88,7 +88,7 @@ def fresh_drift(
     if reference is None or not len(fresh):
         return None
 
-    begin = _begin(champion.plan, settings, as_of)
+    begin = _begin(champion.plan_of_fit, settings, as_of)
 
     def drift(profile: Profile, rows: pd.DataFrame) -> tuple[ColumnDrift, ...]:
         method, rate = settings.drift.method, ALARMS_A_YEAR / PARTS
@@ -105,7 +105,9 @@ def fresh_drift(
     newest = fresh[_lately(fresh, since)]
     unseen = unseen_texts(reference.training, newest[list(champion.spec.input_names)])
     inputs = fresh[["decision_time", *champion.spec.input_names]]
-    answered = fresh[_lately(fresh, champion.plan.recent.end)]  # the profile has those before
+    answered = fresh[
+        _lately(fresh, champion.plan_of_fit.recent.end)
+    ]  # the profile has those before
     return FreshDrift(
         columns=(
             *drift(reference.training, inputs),

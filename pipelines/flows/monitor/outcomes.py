@@ -38,7 +38,7 @@ class Outcomes:
         weeks: the metric by week, oldest first: those of the twin until the last label that the
             champion was trained on, then those of the champion.
         earlier: the comparison with the version that it replaced; ``None`` without one.
-        fresh: the points after the champion's training rows, with its ``prediction``.
+        fresh: the points after the rows that the champion was fitted on, with its ``prediction``.
         served: those of them that were decided after everything that it was trained on.
         held_out: the twin's recent window.
         by_twin: these, and the points after them whose labels overlap those that the champion was
@@ -79,8 +79,9 @@ def read_outcomes(
     """
     plan = champion.plan
     first = monday_before(as_of - plan.maturity) - weeks * WEEK
-    trained = (plan.refit or plan.train).end
-    fresh = Window(max(trained, min(first, as_of)), max(trained, as_of))
+    # What updates have learned since the fit is new to the profile of the fit's rows.
+    fitted = champion.fitted_until - plan.maturity
+    fresh = Window(max(fitted, min(first, as_of)), max(fitted, as_of))
     served = Window(max(plan.refit_until, fresh.start), max(plan.refit_until, as_of))
     rows = points_in(Window(min(plan.recent.start, fresh.start), as_of))
     # Until the last label that the champion was trained on, only the twin has unseen points.

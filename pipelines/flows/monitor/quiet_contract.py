@@ -65,7 +65,8 @@ def quiet_windows(
     with ExitStack() as opened:
         kept = kept_facts(events, own, snapshot, tables)
         rows = {name: opened.enter_context(tables[name].cache()) for name in names}
-        span = Window(champion.plan.train.start, champion.plan.as_of)
+        fitted = champion.plan_of_fit
+        span = Window(fitted.train.start, fitted.as_of)
         chunks = envelope_chunks(own, snapshot, rows, span, kept)
         written = read_record(champion.folder, SUITE, SavedSuite).suite
         found = []

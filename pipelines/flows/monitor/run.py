@@ -179,7 +179,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         performance_alarm(realised),
         concept_alarm(spec, outcomes.held_out, outcomes.served),
         naive_alarm(naive, compared_at),
-        age_alarm(spec, state, champion.plan.refit_until),
+        age_alarm(spec, state, champion.fitted_until),
         account_alarm(spec, state),
         earlier_version_alarm(spec, outcomes.earlier),
     ]
@@ -250,12 +250,12 @@ def _identity(
 
 
 def _newest_record(opened: _Opened) -> RefreshRecord:
-    """The record of the champion's recipe that the newest of its candidates has."""
+    """The record of the champion's recipe that the newest of its fits has; updates have none."""
     spec, versions = opened.spec, opened.collaborators.versions
     candidates = [
         entry.candidate
         for entry in reversed(opened.entries)
-        if entry.candidate and spec.has_recipe(entry.recipe)
+        if entry.candidate and entry.lane != "update" and spec.has_recipe(entry.recipe)
     ]
     for version in _loaded(versions, spec.name, candidates):
         measured = version.spec.metric.measures_as(spec.metric)
@@ -272,7 +272,7 @@ def _refresh_case(opened: _Opened, record: RefreshRecord) -> RefreshCase:
         for entry in opened.entries
         if entry.candidate and entry.trained and spec.has_recipe(entry.recipe)
     }
-    trained[champion.number] = champion.plan.refit_until
+    trained[champion.anchor] = champion.fitted_until
     return RefreshCase(
         record=record,
         now=opened.as_of,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pytest
 from pipelines.connections import Connections
 from pipelines.core.errors import SpecError
 from pipelines.flows.check import check_readiness
+from pipelines.flows.frames import window_rows
+from pipelines.flows.monitor.outcomes import read_outcomes
+from pipelines.flows.monitor.run import monitor
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.update.prepare import NothingToUpdate, open_update
 from pipelines.flows.update.steps import perform
@@ -104,6 +108,26 @@ def test_one_update_learns_what_several_would_have_learned(
         first, second = (getattr(each, load)()[-1] for each in (one, other))
         assert first.coef_.tobytes() == second.coef_.tobytes()
         assert first.t_ == second.t_
+
+
+def test_monitoring_compares_all_points_since_the_fit_with_the_profile_of_the_fit(
+    home: VisitsHome,
+) -> None:
+    version, parts = home.parts.versions.load("visits", "4"), home.connections.monitoring
+    as_of = ANCHOR + 12 * HOUR
+    events = parts.open_events(version.spec)
+    snapshot = events.snapshot(version.spec.streams, as_of)
+    with events.tables(snapshot, version.spec.streams) as tables:
+        points_in = partial(window_rows, events, version.spec, snapshot, tables)
+        outcomes = read_outcomes(version, None, points_in, as_of, weeks=4)
+    first = [each["decision_time"].min() for each in (outcomes.fresh, outcomes.served.rows)]
+    fitted, learned = (at.replace(tzinfo=None) for at in (ANCHOR - HOUR, ANCHOR + 6 * HOUR))
+    assert fitted <= first[0] < fitted + HOUR
+    assert learned <= first[1] < learned + HOUR  # labels of what it has learned end before
+    assert version.plan_of_fit == home.parts.versions.load("visits", "1").plan
+    report = monitor("visits", as_of, parts)
+    assert report.version == "4"
+    assert report.age.weeks == pytest.approx(0.5 / 7)
 
 
 def test_an_instant_with_few_points_is_skipped_and_leaves_no_entry(home: VisitsHome) -> None:

@@ -120,3 +120,8 @@ def test_updates_belong_to_the_period_of_their_anchor():
     replaced = [*undone, moved(7, "2", "1", "refresh"), moved(8, "10", "2", "update")]
     found = champion_periods(replaced, TRAINED | {"8": START, "9": START, "10": START})
     assert [one.version for one in found] == ["1", "2"]
+    restored = [*undone[:3], moved(7, "2", "9", "refresh"), entry(8, "9", "2", "rollback")]
+    assert [one.version for one in champion_periods(restored, TRAINED)] == ["1", "2", "1"]
+    branched = [*chain, entry(9, "9", "9", "branch").model_copy(update={"champion_before": None})]
+    [only] = champion_periods(branched, TRAINED)
+    assert (only.version, only.since) == ("1", branched[-1].as_of)

@@ -131,3 +131,11 @@ def test_updates_are_kept_for_a_week_and_for_a_rollback_and_their_anchor_is_watc
         chain.add(week, week + 1, promoted=True, lane="update")
     versions = [version(week + 1, week) for week in range(6)]
     assert removed(chain, versions, 6) == ["2", "3", "4"], "version 5 was champion before 6"
+
+
+def test_the_anchor_of_an_updated_champion_is_kept_whatever_its_age() -> None:
+    chain = Chain()
+    chain.add(0, 1, promoted=True)
+    for week in range(1, 61):
+        chain.add(week, week + 1, promoted=True, lane="update")
+    assert removed(chain, [version(1, 0), version(60, 59), version(61, 60)], 61) == []
