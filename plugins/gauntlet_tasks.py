@@ -223,6 +223,8 @@ def update_champion(model: str) -> dict[str, Any]:
         done = update(request, connections.retraining, lambda one: show((one.summary,), whole))
     except NothingToUpdate as absent:
         raise AirflowSkipException(absent.what) from absent
+    except LockedError as busy:
+        wait_for(busy)
     return shown_step(request, done.report, connections.ledger)
 
 

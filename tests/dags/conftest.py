@@ -113,3 +113,21 @@ def store_dag(dag: Any, session: Any) -> None:
         warnings=set(),
         session=session,
     )
+
+
+def run_task(dag: Any, run: Any, task: str) -> Any:
+    """Run a task of a run in this process, against Airflow's own execution API."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.sdk.api.datamodels._generated import TaskInstance as TaskInstanceSDK
+    from airflow.sdk.execution_time.supervisor import run_task_in_process
+    from airflow.utils.session import create_session
+    from airflow.utils.state import TaskInstanceState
+    from sqlalchemy import select
+
+    with create_session() as session:
+        own = (TaskInstance.run_id == run.run_id) & (TaskInstance.task_id == task)
+        ti = session.scalars(select(TaskInstance).where(own)).one()
+        ti.state = TaskInstanceState.QUEUED
+        names = ("id", "task_id", "dag_id", "run_id", "try_number", "map_index", "dag_version_id")
+        known = TaskInstanceSDK(**{name: getattr(ti, name) for name in names})
+    return run_task_in_process(ti=known, task=dag.get_task(task))

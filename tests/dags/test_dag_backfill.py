@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.dags.conftest import ROOT, store_dag
+from tests.dags.conftest import ROOT, run_task, store_dag
 from tests.support.services.mlflow_database import put_database
 
 DAG = "backfill__demand"
@@ -107,24 +107,6 @@ def test_the_scheduler_starts_no_run_by_itself(parsed: Any) -> None:
     assert parsed.is_paused_upon_creation is False
 
 
-def request(parsed: Any, run: Any, task: str = "request") -> Any:
-    """Run a task of a run in this process, against Airflow's own execution API."""
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.sdk.api.datamodels._generated import TaskInstance as TaskInstanceSDK
-    from airflow.sdk.execution_time.supervisor import run_task_in_process
-    from airflow.utils.session import create_session
-    from airflow.utils.state import TaskInstanceState
-    from sqlalchemy import select
-
-    with create_session() as session:
-        own = (TaskInstance.run_id == run.run_id) & (TaskInstance.task_id == task)
-        ti = session.scalars(select(TaskInstance).where(own)).one()
-        ti.state = TaskInstanceState.QUEUED
-        names = ("id", "task_id", "dag_id", "run_id", "try_number", "map_index", "dag_version_id")
-        known = TaskInstanceSDK(**{name: getattr(ti, name) for name in names})
-    return run_task_in_process(ti=known, task=parsed.get_task(task))
-
-
 def finish(run: Any, state: str) -> None:
     """Let a run end in a state."""
     from airflow.models.dagrun import DagRun
@@ -164,11 +146,11 @@ def test_a_week_waits_for_the_earlier_ones_and_then_joins_their_lineage(
     from pipelines.wiring import connect
 
     first, second, *_ = create()
-    waits = request(parsed, second)
+    waits = run_task(parsed, second, "request")
     assert waits.ti.state == "up_for_reschedule", waits.error
     assert waits.msg.reschedule_date > datetime.now(UTC)
     for run in (first, second):
-        assert request(parsed, run).ti.state == "success"
+        assert run_task(parsed, run, "request").ti.state == "success"
         finish(run, ended)
     begun, joined = handed_on(first), handed_on(second)
     assert (begun["as_of"], joined["as_of"]) == ("2025-09-29T06:00:00Z", "2025-10-06T06:00:00Z")
@@ -182,13 +164,15 @@ def test_failed_weeks_that_are_reprocessed_join_the_lineage_of_all_weeks(
     from airflow.models.backfill import ReprocessBehavior
 
     for run in create():
-        assert request(parsed, run).ti.state == "success"
+        assert run_task(parsed, run, "request").ti.state == "success"
         finish(run, "success" if run.logical_date == FIRST else "failed")
     first, second, third, _ = create(reprocess_behavior=ReprocessBehavior.FAILED)
     assert [str(run.state) for run in (first, second)] == ["success", "running"]
     assert tuple(week.as_of for week in plans(backfills, [second])[0].weeks) == AS_OF
-    assert request(parsed, third).ti.state == "up_for_reschedule", "the second week runs again"
-    assert request(parsed, second).ti.state == "success"
+    assert run_task(parsed, third, "request").ti.state == "up_for_reschedule", (
+        "the second week runs again"
+    )
+    assert run_task(parsed, second, "request").ti.state == "success"
     assert handed_on(second)["lineage"] == handed_on(first)["lineage"]
 
 
@@ -215,10 +199,10 @@ def test_a_killed_scheduler_loses_no_week_and_no_order(
     assert SchedulerJobRunner(Job()).adopt_or_reset_orphaned_tasks() == 2
     with create_session() as session:
         assert session.scalars(select(TaskInstance.state).where(own)).all() == [None, None]
-    assert request(parsed, second).ti.state == "up_for_reschedule"
-    assert request(parsed, first).ti.state == "success"
+    assert run_task(parsed, second, "request").ti.state == "up_for_reschedule"
+    assert run_task(parsed, first, "request").ti.state == "success"
     finish(first, "success")
-    assert request(parsed, second).ti.state == "success"
+    assert run_task(parsed, second, "request").ti.state == "success"
     assert handed_on(first)["lineage"] == handed_on(second)["lineage"]
 
 
@@ -232,20 +216,20 @@ def test_a_week_waits_while_a_shell_runs_the_same_backfill(
     lineage = open_backfill(BackfillRequest(model="demand", as_of=AS_OF), parts).lineage
     first = create()[0]
     with parts.lock("demand", lineage):
-        assert request(parsed, first).ti.state == "up_for_reschedule"
-    assert request(parsed, first).ti.state == "success"
+        assert run_task(parsed, first, "request").ti.state == "up_for_reschedule"
+    assert run_task(parsed, first, "request").ti.state == "success"
 
 
 def test_an_order_that_cannot_work_is_refused(parsed: Any, create: Any, home: Path) -> None:
     newest = create(reverse=True, max_active_runs=1)[-1]
-    assert "begins with its newest week" in str(request(parsed, newest).error)
+    assert "begins with its newest week" in str(run_task(parsed, newest, "request").error)
 
 
 def test_an_as_of_in_the_form_of_a_backfill_is_refused(
     parsed: Any, create: Any, home: Path
 ) -> None:
     first = create(dag_run_conf={"as_of": "2025-10-20T06:00:00Z"})[0]
-    assert "takes no as-of instant" in str(request(parsed, first).error)
+    assert "takes no as-of instant" in str(run_task(parsed, first, "request").error)
 
 
 def test_the_run_of_the_newest_week_compares_the_backfill_with_live(
@@ -257,8 +241,8 @@ def test_the_run_of_the_newest_week_compares_the_backfill_with_live(
     for run in (runs[0], runs[-1]):
         for earlier in runs[:-1]:
             finish(earlier, "success")
-        assert request(parsed, run).ti.state == "success"
-    first, newest = (request(parsed, run, "compare") for run in (runs[0], runs[-1]))
+        assert run_task(parsed, run, "request").ti.state == "success"
+    first, newest = (run_task(parsed, run, "compare") for run in (runs[0], runs[-1]))
     assert (first.ti.state, newest.ti.state) == ("skipped", "success")
     assert f"comparison of live and {handed_on(runs[-1])['lineage']}" in published(home)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.dags.conftest import dags
+from tests.dags.conftest import dags, run_task, store_dag
 from tests.support.updates.visits_home import declaration
 
 
@@ -37,10 +38,9 @@ def test_its_notes_are_for_the_person_on_call(models: Path) -> None:
         assert wanted in dag.doc_md
 
 
-@pytest.mark.slow
-def test_a_run_without_a_champion_is_skipped(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def home(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home of Gauntlet with these models: no champion yet."""
     home = tmp_path / "home"
     (home / "expectations").mkdir(parents=True)
     (home / "expectations" / "visits.json").write_text('{"name": "visits", "expectations": []}')
@@ -50,6 +50,41 @@ def test_a_run_without_a_champion_is_skipped(
     monkeypatch.setenv("GAUNTLET_STORE", str(home / "store"))
     for setting in ("MLFLOW_URI", "LEDGER_URL", "ONLINE_URL"):
         monkeypatch.delenv(f"GAUNTLET_{setting}", raising=False)
+    return home
+
+
+@pytest.mark.slow
+def test_a_run_waits_while_another_run_of_the_model_is_at_work(models: Path, home: Path) -> None:
+    from airflow.models.dagbag import DBDagBag
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    from pipelines.wiring import connect
+
+    dag = dags("update", models)["visits"]
+    with create_session() as session:
+        store_dag(dag, session)
+        session.flush()
+        stored: Any = DBDagBag().get_latest_version_of_dag(dag.dag_id, session=session)
+        run = stored.create_dagrun(
+            run_id="waits",
+            run_after=datetime(2025, 4, 1, tzinfo=UTC),
+            run_type=DagRunType.MANUAL,
+            triggered_by=DagRunTriggeredByType.TEST,
+            conf={"as_of": "2025-04-01T04:20:00Z"},
+            state=DagRunState.RUNNING,
+            session=session,
+        )
+        session.flush()
+        session.expunge(run)
+    with connect().retraining.lock("visits", "live"):
+        assert run_task(dag, run, "update").ti.state == "up_for_reschedule"
+    assert run_task(dag, run, "update").ti.state == "skipped"
+
+
+@pytest.mark.slow
+def test_a_run_without_a_champion_is_skipped(models: Path, home: Path) -> None:
     dag = dags("update", models)["visits"]
     finished = dag.test(run_conf={"as_of": "2025-04-01T04:20:00Z"})
     assert str(finished.get_task_instance("update").state) == "skipped"
