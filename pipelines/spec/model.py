@@ -39,7 +39,7 @@ from pipelines.spec.training import (
     SliceSearch,
     Split,
 )
-from pipelines.spec.update import Update
+from pipelines.spec.update import FEWEST, Update
 
 RECIPE_PARTS = frozenset({"points", "label", "features", "split", "estimator", "streams"})
 Seed = Annotated[int, Field(ge=0, lt=2**31, description="as every estimator takes it")]
@@ -248,6 +248,11 @@ class ModelSpec(Declaration):
             yield "update: an update cannot wait for a person's approval; declare review: none"
         if not self.split.refit:
             yield "update: needs split.refit: true, so that the recent window judges a twin"
+        if self.split.recent < FEWEST * self.update.every:
+            yield (
+                f"update: split.recent must be at least {FEWEST} times update.every: the intervals "
+                "of the recent window judge a new one"
+            )
 
     def _board_problems(self) -> Iterator[str]:
         if self.board is None:

@@ -10,6 +10,7 @@ from pipelines.core.time import duration_text
 from pipelines.spec.fields import Declaration, Span
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=1)
+FEWEST = 8  # earlier intervals that the bounds of the gate need; the recent window has them
 
 
 class Update(Declaration):
@@ -26,7 +27,8 @@ class Update(Declaration):
         default=0.01,
         gt=0,
         lt=0.5,
-        description="chance that an ordinary week has an interval that moves the answers too far",
+        description="chance that an ordinary week has an interval that the gate stops, if the "
+        "errors of intervals are independent",
     )
 
     @field_validator("every")

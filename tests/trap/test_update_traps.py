@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipelines.core.findings import Verdict
-from pipelines.core.time import instant_text
+from pipelines.core.time import Window, instant_text
 from pipelines.flows.retrain.steps import Retraining
 from pipelines.release.policy import Outcome
 from tests.support.updates.visits_home import (
@@ -82,3 +82,30 @@ def test_an_hour_in_another_unit_fails_the_contract_and_stays_rejected(
     again = stopped(home, POISONED + later * HOUR)
     assert any(name.startswith("contract.") for name in again)
     assert without(home, POISONED, at, POISONED + 12 * HOUR).decision.outcome is Outcome.PROMOTE
+
+
+def test_hours_after_a_refused_one_are_judged_on_their_own(tmp_path: Path) -> None:
+    home = poisoned("unit_change", tmp_path)
+    at = POISONED + 2 * HOUR
+    stopped(home, at)
+    refused = f"contract.previously_rejected.{at:%Y-%m-%dT%H%M%SZ}"
+    assert set(stopped(home, at + HOUR)) == {refused}
+    [last] = [one for one in home.parts.ledger.entries("visits") if one.as_of == at + HOUR]
+    assert last.increment == Window(at, at + HOUR)
+    assert without(home, POISONED, at, at + 3 * HOUR).decision.outcome is Outcome.PROMOTE
+
+
+def test_an_hour_in_which_the_training_of_the_champion_ended_is_no_bound_for_itself(
+    tmp_path: Path,
+) -> None:
+    columns, third = visits(days=36), timedelta(minutes=20)
+    first = (ANCHOR - HOUR - START) // timedelta(minutes=1)
+    hour = (columns["minute"] >= first) & (columns["minute"] < first + 60)
+    columns["bought"] = np.where(hour, 1 - columns["bought"], columns["bought"])
+    home = VisitsHome(tmp_path / "home", connections_to(columns, tmp_path))
+    home.declare()
+    home.retrain(ANCHOR + third)  # learned the first twenty minutes of the poisoned hour
+    found = home.update(ANCHOR + 5 * HOUR)
+    reason = next(one.reason for one in found.findings if one.name == "update.labels")
+    assert found.decision.outcome is Outcome.REJECT
+    assert instant_text(ANCHOR - HOUR) in reason

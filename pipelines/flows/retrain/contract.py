@@ -38,8 +38,8 @@ def check_contract(run: Run, snapshot: Snapshot) -> ContractResult:
     """Check fresh data against both suites; the record is ``contract.json``.
 
     Fresh rows are those that became known within ``gates.contract.lookback`` before as-of. For an
-    update they are those that became known since the champion's as-of; only what both suites expect
-    of single rows is then checked, of the streams that have any.
+    update they are those of ``run.increment``; only what both suites expect of single rows is then
+    checked, of the streams that have any.
     """
     return run.workspace.once("contract", ContractResult, lambda: _check(run, snapshot))
 
@@ -73,7 +73,8 @@ def _check(run: Run, snapshot: Snapshot) -> ContractResult:
 def refused_stretches(run: Run) -> Iterator[Finding]:
     """Stretches that failed the contract when they were fresh, and now lie in the training window.
 
-    Each has a finding ``contract.previously_rejected.<day>``. It passes if the declaration excludes
+    Each has a finding ``contract.previously_rejected.<day>``, for a stretch that an update refused
+    with the time of day: there may be several on one day. It passes if the declaration excludes
     the stretch. There is none if a decision in the lineage's history has waived it, with a reason.
     """
     from pipelines.gates.contract.findings import previously_rejected
@@ -84,10 +85,11 @@ def refused_stretches(run: Run) -> Iterator[Finding]:
         name for e in entries if e.facts and e.facts.reason.strip() for name in e.facts.waived
     }
     start = run.plan.train.start
-    refused = {entry.as_of: entry for entry in entries if _refuses(entry)}
+    refused = {entry.as_of: entry for entry in entries if refuses(entry)}
     for at, entry in sorted(refused.items()):
         stretch = entry.increment or Window(at - lookback, at)
-        name = f"contract.previously_rejected.{at:%Y-%m-%d}"
+        named = f"{at:%Y-%m-%dT%H%M%SZ}" if entry.increment else f"{at:%Y-%m-%d}"
+        name = f"contract.previously_rejected.{named}"
         if name in accepted or stretch.end <= start or at >= request.as_of:
             continue
         excluded = any(
@@ -97,7 +99,7 @@ def refused_stretches(run: Run) -> Iterator[Finding]:
         yield previously_rejected(name, stretch, failed[0], excluded=excluded)
 
 
-def _refuses(entry: Entry) -> bool:
+def refuses(entry: Entry) -> bool:
     """Whether fresh data failed the contract in a decision; waived findings do not count."""
     waived = entry.facts.waived if entry.facts else ()
     return any(

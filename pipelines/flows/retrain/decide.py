@@ -87,7 +87,7 @@ def _decision_input(run: Run, evidence: Evidence, version: VersionInfo | None) -
         snapshot=evidence.snapshot.id,
         trained=run.plan.dates if evidence.trained else None,
         monitoring=request.monitoring,
-        increment=run.fresh if request.update else None,
+        increment=run.increment,
         budget=run.spec.gates.budget,
     )
 

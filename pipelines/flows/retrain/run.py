@@ -141,6 +141,7 @@ class Run:
         events: reads the streams and the prediction log.
         workspace: the folder that the steps write to.
         collaborators: everything outside of the run.
+        increment: known times of the rows that are new to an update; ``None``: no update.
     """
 
     request: Request
@@ -153,6 +154,7 @@ class Run:
     events: EventReader
     workspace: Workspace
     collaborators: RetrainCollaborators
+    increment: Window | None = None
 
     @property
     def id(self) -> str:
@@ -177,9 +179,7 @@ class Run:
     def fresh(self) -> Window:
         """Known times of the rows that the contract checks: an update checks what is new to it."""
         end = self.request.as_of
-        if self.request.update and self.champion is not None:
-            return Window(self.champion.plan.as_of, end)
-        return Window(end - self.spec.gates.contract.lookback, end)
+        return self.increment or Window(end - self.spec.gates.contract.lookback, end)
 
     @property
     def frame_start(self) -> datetime:

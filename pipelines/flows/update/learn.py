@@ -98,7 +98,8 @@ def _learn(opened: UpdateRun) -> LearnedPoints:
     serving = champion.load_pipeline()
     before = score(serving, spec, recent).predictions
     changes = _add(opened, serving, reference)
-    past = [one for one in twin.changes if one.start < added.start]
+    # The interval in which the champion's training ended has new points: it is no earlier one.
+    past = [one for one in twin.changes if one.start + opened.update.every <= added.start]
     known = recent["label"].notna().to_numpy()
     labelled = recent[known].assign(label=label_numbers(recent["label"][known], spec.classes))
     after = score(serving, spec, recent).predictions

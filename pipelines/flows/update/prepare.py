@@ -7,9 +7,11 @@ from datetime import datetime
 
 from pipelines.core.errors import DataError
 from pipelines.core.time import Window
+from pipelines.flows.retrain.contract import refuses
 from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.flows.retrain.run import RetrainCollaborators, Run, open_run
 from pipelines.packaging.version import ModelVersion
+from pipelines.release.lineages import verified_history
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.update import Update
 from pipelines.training.split import SplitPlan
@@ -77,7 +79,25 @@ def open_update(request: Request, collaborators: RetrainCollaborators) -> Update
         )
     plan = update_plan(run.spec, run.spec.update, request.as_of, champion)
     points = Window(champion.plan.refit.end, plan.refit_until - plan.maturity)
-    return UpdateRun(replace(run, plan=plan), champion, run.spec.update, points)
+    opened = replace(run, plan=plan, increment=_increment(run, champion))
+    return UpdateRun(opened, champion, run.spec.update, points)
+
+
+def _increment(run: Run, champion: ModelVersion) -> Window:
+    """Known times of the rows that no contract has judged yet.
+
+    They begin at the champion's as-of, or where the newest stretch ends that an update has refused
+    since: that stretch stays refused until it is excluded, and what follows is judged on its own.
+    """
+    request = run.request
+    history = verified_history(request.model, run.collaborators.ledger, request.lineage)
+    refused = (
+        entry.increment.end
+        for entry in history
+        if entry.increment and entry.as_of < request.as_of and refuses(entry)
+    )
+    since = max([champion.plan.as_of, *refused])
+    return Window(min(since, request.as_of), request.as_of)
 
 
 def update_plan(

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
 _PASSED_ON = (None, "passthrough")
+_RULED_OUT = {
+    ("early_stopping", True): "sets rows aside in each fit",
+    ("solver", "lbfgs"): "needs all rows at once",
+    ("class_weight", "balanced"): "needs all labels at once",
+}
 
 
 def steps_of(estimator: Any) -> tuple[list[Any], Any]:
@@ -47,13 +52,13 @@ def check_updatable(estimator: BaseEstimator, where: str) -> None:
 
 
 def _problem(last: BaseEstimator) -> str:
-    name, parameters = type(last).__name__, last.get_params(deep=False)
+    name = type(last).__name__
     if not hasattr(last, "partial_fit"):
         return f"{name} has no partial_fit with these parameters"
-    if parameters.get("early_stopping") is True:
-        return f"{name} with early_stopping: true, which sets rows aside in each fit"
-    if parameters.get("solver") == "lbfgs":
-        return f"{name} with solver: lbfgs, which needs all rows at once"
-    if parameters.get("class_weight") == "balanced":
-        return f"{name} with class_weight: balanced, which needs all labels at once"
+    for parameter, value in last.get_params().items():
+        *outer, own = parameter.split("__")
+        learns = set(outer) <= {"estimator"}  # a meta-estimator passes partial_fit on to it
+        for ruled_out, reason in _RULED_OUT.items():
+            if learns and (own, value) == ruled_out:
+                return f"{name} with {parameter}: {str(value).lower()}, which {reason}"
     return ""

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from pipelines.gates.recent_window import refit
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.update import Update
+from pipelines.spec.update import FEWEST, Update
 from tests.support.updates.visits_home import declaration
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,6 +28,7 @@ def test_the_interval_is_a_whole_part_of_a_day(every: str) -> None:
     [
         ({"review": "required"}, "cannot wait for a person's approval"),
         ({"split": {"train": "21d", "recent": "7d", "refit": False}}, "needs split.refit: true"),
+        ({"update": {"every": "1d"}}, "at least 8 times update.every"),
     ],
 )
 def test_what_an_update_cannot_be_combined_with(changes: dict[str, Any], reason: str) -> None:
@@ -45,3 +47,9 @@ def test_updates_are_no_part_of_the_recipe() -> None:
     plain = ModelSpec.model_validate(declaration(update=None))
     assert updated.recipe == plain.recipe
     assert updated.digest != plain.digest
+
+
+def test_the_recent_window_has_as_many_intervals_as_a_bound_needs() -> None:
+    assert FEWEST == refit.FEWEST
+    longest = declaration(update={"every": "1d"}, split={"train": "21d", "recent": "8d"})
+    assert ModelSpec.model_validate(longest).update is not None

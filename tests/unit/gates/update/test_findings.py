@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.time import parse_instant
@@ -64,3 +65,23 @@ def test_a_smaller_chance_of_a_false_stop_gives_a_wider_bound() -> None:
         assert wide is not None
         assert narrow is not None
         assert wide > narrow
+
+
+def test_an_ordinary_week_is_stopped_as_often_as_declared() -> None:
+    rng, weeks, hours = np.random.default_rng(5), 400, 168
+
+    def drawn(many: int) -> list[IntervalChange]:
+        rows = rng.integers(5, 60, many)
+        errors = rng.normal(0.3, 0.25 / np.sqrt(rows))
+        changes = np.exp(rng.normal(math.log(0.02), 0.3, many))
+        found = zip(changes, errors, rows, strict=True)
+        return [interval(float(c), float(e), int(r)) for c, e, r in found]
+
+    update = Update(every="1h", alpha=0.1)
+    stopped = 0
+    for _week in range(weeks):
+        past, new = drawn(4 * hours), drawn(hours)
+        both = (check(update, new, past).verdict for check in (answers_finding, labels_finding))
+        stopped += any(verdict is Verdict.FAIL for verdict in both)
+    assert stopped <= stats.binom.ppf(0.999, weeks, update.alpha)
+    assert stopped >= stats.binom.ppf(0.001, weeks, update.alpha / 4)

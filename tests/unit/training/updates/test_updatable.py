@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -36,6 +37,10 @@ def test_estimators_that_learn_further_are_accepted(estimator: Any) -> None:
         (MLPRegressor(solver="lbfgs"), "solver: lbfgs"),
         (SGDClassifier(early_stopping=True), "early_stopping: true"),
         (SGDClassifier(class_weight="balanced"), "class_weight: balanced"),
+        (
+            OneVsRestClassifier(SGDClassifier(loss="log_loss", early_stopping=True)),
+            "OneVsRestClassifier with estimator__early_stopping: true",
+        ),
     ],
 )
 def test_others_are_refused_with_the_reason(estimator: Any, reason: str) -> None:
