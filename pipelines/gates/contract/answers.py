@@ -49,6 +49,9 @@ def answers(
 ) -> list[Answers]:
     """The answers of one stretch to each of several suites, from the same queries.
 
+    A suite that is about the columns of a table as well is run alone: others add columns about
+    arrival to it.
+
     Arguments:
         suites: each by stream.
         tables: the fresh rows of every stream, canonical.
@@ -59,15 +62,17 @@ def answers(
         requested = {place: parts[stream] for place, parts in enumerate(suites) if stream in parts}
         if not requested:
             continue
-        whole = merge_suites(stream, [_COUNTED, *requested.values()], {})
-        counted, *results = runner.run(_with_named(table, whole), whole)
-        rows, answered = int(counted.observed), iter(results)
-        for place, part in requested.items():
-            own = tuple(
-                result.model_copy(update={"index": index})
-                for index, result in enumerate(islice(answered, len(part["expectations"])))
-            )
-            found[place][stream] = StreamAnswer(rows, own) if rows else NO_ROWS
+        for places in _runs(requested):
+            parts = [requested[place] for place in places]
+            whole = merge_suites(stream, [_COUNTED, *parts], {})
+            counted, *results = runner.run(_with_named(table, whole), whole)
+            rows, answered = int(counted.observed), iter(results)
+            for place, part in zip(places, parts, strict=True):
+                own = tuple(
+                    result.model_copy(update={"index": index})
+                    for index, result in enumerate(islice(answered, len(part["expectations"])))
+                )
+                found[place][stream] = StreamAnswer(rows, own) if rows else NO_ROWS
     return [*found]
 
 
@@ -101,6 +106,17 @@ def answers_each(
     return lambda at: {
         stream: own.get(at.replace(tzinfo=None), NO_ROWS) for stream, own in found.items()
     }
+
+
+def _runs(parts: Mapping[int, Suite]) -> list[list[int]]:
+    """The places of suites that are run together."""
+    alone = [
+        place
+        for place, part in parts.items()
+        if any(one["type"].startswith("expect_table_column") for one in part["expectations"])
+    ]
+    others = [place for place in parts if place not in alone]
+    return [*([place] for place in alone), *([others] if others else [])]
 
 
 def _with_named(table: ibis.Table, part: Suite) -> ibis.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import ibis
@@ -55,6 +56,27 @@ def test_each_suite_has_its_own_answers_from_one_run_of_a_stream() -> None:
         for own in together
     ]
     assert wrong == [{"sales": [2, 0]}, {"sales": [1], "stock": [1, 0]}]
+
+
+def test_a_suite_about_the_columns_does_not_see_those_that_another_suite_adds() -> None:
+    at = datetime(2026, 1, 5, tzinfo=UTC).replace(tzinfo=None)
+    row = {"quantity": 1.0, "event_time": at, "known_time": at}
+    columns = {
+        "type": "expect_table_columns_to_match_set",
+        "kwargs": {"column_set": [*row]},
+    }
+    days = {
+        "type": "expect_column_unique_value_count_to_be_between",
+        "kwargs": {"column": "known_day", "min_value": 1},
+    }
+    sales = ibis.duckdb.connect().create_table("t", ibis.memtable([row]))
+    runner = Counting()
+    found = answers(
+        [{"sales": suite(one)} for one in (columns, days, between(0, 1))], {"sales": sales}, runner
+    )
+    results = [own["sales"].results for own in found]
+    assert [[one.success for one in own or ()] for own in results] == [[True]] * 3
+    assert runner.read == 2
 
 
 @pytest.mark.parametrize("first", [suite(), suite(between(0, 1))])
