@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pipelines.core.errors import DataError
-from pipelines.core.findings import Finding
 from pipelines.core.time import Window
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
@@ -58,26 +57,28 @@ def quiet_windows(
         At most 26, newest first; empty while nothing fails, and where training is too short for an
         envelope.
     """
+    from pipelines.gates.contract.findings import contract_findings
+
     names = {place_of(one.name)[0] for one in failed(newest.findings)} & set(spec.streams)
     if not names:
         return ()
     own = spec.model_copy(update={"streams": {name: spec.streams[name] for name in names}})
     with ExitStack() as opened:
         kept = kept_facts(events, own, snapshot, tables)
-        rows = {name: opened.enter_context(tables[name].cache()) for name in names}
         fitted = champion.plan_of_fit
         span = Window(fitted.train.start, fitted.as_of)
+        rows = {name: opened.enter_context(_known_in(tables[name], span).cache()) for name in names}
         chunks = envelope_chunks(own, snapshot, rows, span, kept)
-        written = read_record(champion.folder, SUITE, SavedSuite).suite
+        default = spec.points.stream
+        written = _about(read_record(champion.folder, SUITE, SavedSuite).suite, names, default)
         found = []
         for window in _windows(own, snapshot, span):
             try:
                 envelope = envelope_suites(_without(own, window), snapshot, chunks, span)
             except DataError:
                 return ()  # the others are too few, or have too few rows
-            fresh = fresh_rows(own, rows, window.end)
             suites: dict[Source, Suite] = {"suite": written, "envelope": envelope}
-            findings = _findings(suites, fresh, runner, spec.points.stream)
+            findings = contract_findings(suites, fresh_rows(own, rows, window.end), runner, default)
             found.append(frozenset(one.name for one in failed(findings)))
     return tuple(found)
 
@@ -103,24 +104,16 @@ def _without(spec: ModelSpec, window: Window) -> ModelSpec:
     return spec.model_copy(update={"split": split})
 
 
-def _findings(
-    suites: Mapping[Source, Suite],
-    fresh: Mapping[str, ibis.Table],
-    runner: SuiteRunner,
-    default: str,
-) -> list[Finding]:
-    """The findings of the parts of the suites that are about these streams."""
-    from pipelines.gates.contract.answers import answers
-    from pipelines.gates.contract.findings import findings_of
+def _known_in(table: ibis.Table, span: Window) -> ibis.Table:
+    """The rows of all chunks and windows of the span, and not the years before it."""
+    start, end = (bound.replace(tzinfo=None) for bound in (span.start, span.end))
+    return table.filter(table.known_time >= start, table.known_time <= end)
+
+
+def _about(suite: Suite, streams: Collection[str], default: str) -> Suite:
+    """The part of a suite that is about some streams."""
     from pipelines.quality.suite import streams_of
 
-    parts = {
-        source: {name: part for name, part in streams_of(suite, default).items() if name in fresh}
-        for source, suite in suites.items()
-    }
-    answered = answers([*parts.values()], fresh, runner)
-    return [
-        finding
-        for (source, part), own in zip(parts.items(), answered, strict=True)
-        for finding in findings_of(part, own, source, {})
-    ]
+    parts = streams_of(suite, default)
+    own = [one for name in streams if name in parts for one in parts[name]["expectations"]]
+    return {**suite, "expectations": own}
