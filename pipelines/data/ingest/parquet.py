@@ -41,12 +41,12 @@ def open_parquet(path: Path, readings: Sequence[ColumnReading] | None, where: st
     try:
         file = pq.ParquetFile(path, coerce_int96_timestamp_unit="us")
         schema = file.schema_arrow
+        wanted_columns = readings
+        if wanted_columns is None:
+            held = [one for one in schema if _can_be_held(one, where) and _is_readable(file, one)]
+            wanted_columns = every_column([one.name for one in held])
     except (pa.ArrowException, OSError) as cause:
         raise _unreadable(where, cause) from cause
-    wanted_columns = readings
-    if wanted_columns is None:
-        held = [one.name for one in schema if _can_be_held(one, where) and _is_readable(file, one)]
-        wanted_columns = every_column(held)
     found = find_columns(schema.names, wanted_columns, where)
     sources: dict[str, Source] = {}
     for declared, positions in found.items():
@@ -116,11 +116,11 @@ def _is_readable(file: pq.ParquetFile, field: pa.Field[Any]) -> bool:
     if not _is_bytes(_value_type(field.type)):
         return True
     for batch in file.iter_batches(BATCH_ROWS, columns=[field.name]):
-        values = batch.column(0).drop_null()
-        if len(values):
+        values = batch.column(0)
+        if there := len(values) - values.null_count:
             broken: list[str | None] = [None] * len(values)
             _text(values, field.name, broken)
-            return 2 * broken.count(None) >= len(values)
+            return 2 * (len(values) - broken.count(None)) <= there
     return True
 
 

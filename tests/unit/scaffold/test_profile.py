@@ -174,6 +174,41 @@ def test_bytes_that_are_no_text_are_left_out(tmp_path: Path) -> None:
     assert (profile.rows, profile.broken) == (27, 1)
 
 
+@pytest.mark.parametrize(
+    "bytes_type",
+    [
+        pa.large_binary(),
+        pa.binary(4),
+        pa.binary_view(),
+        pa.dictionary(pa.int8(), pa.binary()),
+    ],
+    ids=str,
+)
+def test_bytes_of_every_type_are_text_or_left_out(tmp_path: Path, bytes_type: Any) -> None:
+    def column(value: bytes) -> Any:
+        if not pa.types.is_dictionary(bytes_type):
+            return pa.array([None, *[value] * 27], bytes_type)
+        words = pa.array([value], bytes_type.value_type)
+        return pa.DictionaryArray.from_arrays(pa.array([None, *[0] * 27], pa.int8()), words)
+
+    file = parquet(tmp_path / "a.parquet", shop=column(b"shop"), key=column(b"\x00\xff\x00\xff"))
+    with examined(file, Reading()) as found:
+        assert [one.name for one in found.profile.columns] == ["sold_at", "units", "shop"]
+
+
+def test_a_file_whose_bytes_are_damaged_cannot_be_read(tmp_path: Path) -> None:
+    """Its footer is whole."""
+    file = parquet(tmp_path / "a.parquet", shop=[b"shop of the first street"] * 28)
+    content = file.read_bytes()
+    at = content.index(b"first street")
+    file.write_bytes(content[: at - 40] + b"\xff" * 60 + content[at + 20 :])
+    with (
+        pytest.raises(DataError, match="a Parquet file cannot be read"),
+        examined(file, Reading()),
+    ):
+        pass
+
+
 def test_a_file_without_a_readable_row_is_reported(tmp_path: Path) -> None:
     odd = [b"shop", b"\xfe"]  # in every row one of the two columns is no text
     file = parquet(tmp_path / "a.parquet", one=odd * 14, two=odd[::-1] * 14)
