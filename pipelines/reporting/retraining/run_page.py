@@ -13,6 +13,7 @@ from pipelines.core.run_page import RETRAINING, PagePart, RunPage
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.release.ledger import LIVE, Entry
 from pipelines.release.version_facts import AS_OF, GAIN, LINEAGE, OUTCOME
+from pipelines.reporting.retraining.search_section import training_rows
 from pipelines.reporting.retraining.sections import REPORT, VersionReview, backfill_words
 from pipelines.reporting.retraining.version_page import run_text
 from pipelines.stats.paired import PairedDifference
@@ -159,6 +160,7 @@ def _search_parts(searches: Mapping[str, SearchResult]) -> Iterator[PagePart]:
         for place, one in enumerate(search.candidates):
             parameters = {name: str(value) for name, value in one.parameters.items()}
             parameters["chosen"] = "yes" if place == search.chosen else "no"
+            parameters["training_rows"] = training_rows(one)
             metrics = {f"search_{search.metric}": one.value}
             yield PagePart(f"{fit} search {place + 1}", parameters, metrics)
 

@@ -37,7 +37,7 @@ def search_section(searches: Mapping[str, SearchResult], spec: ModelSpec) -> str
             _words(one),
             number(one.value),
             *map(number, one.folds),
-            *([f"1 of {one.step}" if one.step > 1 else "all"] if halved else []),
+            *([training_rows(one)] if halved else []),
         )
         for one in order[:MOST]
     ]
@@ -51,6 +51,11 @@ def search_section(searches: Mapping[str, SearchResult], spec: ModelSpec) -> str
     shown = f"{len(rows)} of {len(order)} combinations, " if len(rows) < len(order) else ""
     text = " ".join(note for note in notes if note)
     return f"### Search of parameters ({shown}best first)\n\n{table(heads, rows)}\n\n{text}"
+
+
+def training_rows(one: SearchedParameters) -> str:
+    """How many of the training rows compared a combination: ``all``, or such as ``1 of 3``."""
+    return f"1 of {one.step}" if one.step > 1 else "all"
 
 
 def _best_first(search: SearchResult, higher: bool) -> list[SearchedParameters]:
@@ -77,7 +82,7 @@ def _lead(order: list[SearchedParameters], spec: ModelSpec) -> str:
     text = f"It is {number(lead)} better than the next"
     text += f", in {won} of {len(best.folds)} folds" if best.folds else ""
     if lead < effect:
-        text += f": less than the {number(effect)} that matter, so either would do"
+        text += f": less than the minimum effect of {number(effect)}, so either would do"
     return f"{text}."
 
 

@@ -121,8 +121,8 @@ def test_each_fit_is_a_part_below_the_run(reviewed: Make) -> None:
 
 def test_each_combination_of_a_search_is_a_part_as_well(reviewed: Make) -> None:
     tried = tuple(
-        SearchedParameters(parameters={"alpha": alpha}, value=value)
-        for alpha, value in ((0.1, 2.0), (1.0, 1.5))
+        SearchedParameters(parameters={"alpha": alpha}, value=value, step=step)
+        for alpha, value, step in ((0.1, 2.0, 3), (1.0, 1.5, 1))
     )
     search = SearchResult(metric="absolute_error", folds=3, candidates=tried, chosen=1)
     about = replace(decided(reviewed(2.0)), searches={"candidate": search, "refit": search})
@@ -130,5 +130,6 @@ def test_each_combination_of_a_search_is_a_part_as_well(reviewed: Make) -> None:
     assert [one.name for one in parts] == [
         *("candidate search 1", "candidate search 2", "refit search 1", "refit search 2")
     ]
-    assert parts[1].parameters == {"alpha": "1.0", "chosen": "yes"}
+    assert parts[0].parameters == {"alpha": "0.1", "chosen": "no", "training_rows": "1 of 3"}
+    assert parts[1].parameters == {"alpha": "1.0", "chosen": "yes", "training_rows": "all"}
     assert parts[1].metrics == {"search_absolute_error": 1.5}

@@ -65,7 +65,7 @@ def test_a_lead_that_does_not_matter_is_called_so(spec: ModelSpec) -> None:
         ({"rate": 0.08, "loss": "b"}, (2.9, 3.05), 1),
     ]
     page = search_section({"candidate": result(two, 1)}, spec)
-    assert "in 1 of 2 folds: less than the 0.2 that matter, so either would do." in page
+    assert "in 1 of 2 folds: less than the minimum effect of 0.2, so either would do." in page
     assert "try" not in page
 
 
