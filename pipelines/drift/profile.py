@@ -192,7 +192,7 @@ def _profile(bins: Mapping[str, NumberBins | TextBins], rows: pd.DataFrame) -> P
     tables = {
         name: _table(line, own.places(rows[name]), own.size)[filled] for name, own in bins.items()
     }
-    mondays = (_monday(oldest + week) for week in np.flatnonzero(filled[1:]).tolist())
+    mondays = (monday_of(oldest + week) for week in np.flatnonzero(filled[1:]).tolist())
     return _assemble(tuple(mondays), weekdays[filled], bins, tables)
 
 
@@ -206,7 +206,13 @@ def _days(times: pd.Series) -> npt.NDArray[np.int32]:
     return found
 
 
-def _monday(week: int) -> datetime:
+def weeks_of(times: pd.Series) -> npt.NDArray[np.int32]:
+    """The number of the week of each time, shape (rows,). Times without a zone are UTC."""
+    return _days(times) // _WEEKDAYS
+
+
+def monday_of(week: int) -> datetime:
+    """The start of a week by its number."""
     return from_epoch_us((week * _WEEKDAYS - _MONDAY) * _DAY_US)
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from pipelines.core.arrays import Floats, Integers, Mask
-from pipelines.core.time import from_epoch_us
 from pipelines.drift.bins import NumberBins
 from pipelines.drift.multivariate import ERROR, JointSpace, joint_rows
-from pipelines.drift.profile import MOST_WEEKS, Profile
+from pipelines.drift.profile import MOST_WEEKS, Profile, monday_of, weeks_of
 from pipelines.drift.week_inside import WeekInside
 
-_WEEK_US = 7 * 86_400_000_000
-_MONDAY_US = 4 * 86_400_000_000  # 1970-01-05
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def weeks_inside(
@@ -23,7 +22,8 @@ def weeks_inside(
 ) -> tuple[WeekInside, ...]:
     """The rows of each week of training that lie in the range of its other weeks.
 
-    They show how often a week is outside although nothing has changed.
+    They show how often a week is outside although nothing has changed. The plane of the components
+    is that of all weeks.
 
     Arguments:
         rows: of training, with ``decision_time``; times without a zone are UTC.
@@ -34,9 +34,7 @@ def weeks_inside(
     Returns:
         The newest 53 weeks with rows, oldest first.
     """
-    times = pd.to_datetime(rows["decision_time"], utc=True).dt.tz_localize(None)
-    passed = times.to_numpy().astype("datetime64[us]").astype(np.int64) - _MONDAY_US
-    numbers, week = np.unique(passed // _WEEK_US, return_inverse=True)
+    numbers, week = np.unique(weeks_of(rows["decision_time"]), return_inverse=True)
     inside: Mask = np.ones(len(rows), bool)
     for name in columns:
         values = rows[name].to_numpy(np.float64, na_value=np.nan)
@@ -46,11 +44,7 @@ def weeks_inside(
     hits = np.bincount(week, weights=inside, minlength=len(numbers))
     counts = np.bincount(week, minlength=len(numbers))
     found = [
-        WeekInside(
-            week=from_epoch_us(int(number) * _WEEK_US + _MONDAY_US),
-            rows=int(count),
-            inside=int(hit),
-        )
+        WeekInside(week=monday_of(int(number)), rows=int(count), inside=int(hit))
         for number, count, hit in zip(numbers, counts, hits, strict=True)
     ]
     return tuple(found[-MOST_WEEKS:])
