@@ -17,6 +17,7 @@ class Effect(Record):
 
     value: float
     standard_error: float = Field(gt=0)
+    degrees: float = Field(gt=0, description="of freedom of the t law of interval and p-value")
     interval: Interval = Field(description="for this effect alone, at one planned look")
     p_value: float = Field(ge=0, le=1, description="two-sided, of no effect")
     challenger: float = Field(description="the metric in that arm, as measured")
@@ -64,15 +65,15 @@ def effect_of(found: ArmsDifference, *, higher_is_better: bool, level: float = L
         higher_is_better: direction of the metric.
         level: coverage of the interval, between 0 and 1.
     """
-    challenger, control = found.challenger, found.control
-    found = found if higher_is_better else found.negated()
+    reference, value = found.small_sample, found.estimate if higher_is_better else -found.estimate
     return Effect(
-        value=found.estimate,
-        standard_error=found.standard_error,
-        interval=found.interval(level),
-        p_value=min(1.0, 2 * min(found.p_above(0.0), 1 - found.p_above(0.0))),
-        challenger=challenger,
-        control=control,
+        value=value,
+        standard_error=reference.standard_error,
+        degrees=reference.degrees,
+        interval=reference.interval(value, level),
+        p_value=reference.p_value(value),
+        challenger=found.challenger,
+        control=found.control,
         challengers=found.challengers,
         controls=found.controls,
         explained_share=found.explained_share,

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 from pydantic import Field
-from scipy.stats import chi2
+from scipy.stats import f
 
 from pipelines.causal.arms import Arms
 from pipelines.causal.average import LEVEL, Effect, average_effect
@@ -63,6 +63,11 @@ class FamilyTest(Record):
     family: str
     groups: int
     p_value: float = Field(description="of equal effects in all of them")
+
+    @property
+    def differ(self) -> bool:
+        """Whether the effects are shown to differ."""
+        return self.p_value <= ALPHA
 
 
 def group_effects(
@@ -127,8 +132,7 @@ def family_tests(effects: Sequence[GroupEffect]) -> tuple[FamilyTest, ...]:
 
     The groups of a family must not overlap.
 
-    Source: Cochran (1954), Biometrics 10, the statistic Q; chi-squared with one degree of freedom
-    fewer than there are groups.
+    Source: Welch (1951), Biometrika 38: Cochran's Q with the F law of few entities.
     """
     families: dict[str, list[Effect]] = {}
     for one in effects:
@@ -141,6 +145,11 @@ def family_tests(effects: Sequence[GroupEffect]) -> tuple[FamilyTest, ...]:
         values = np.array([one.value for one in members])
         weights = np.array([one.standard_error for one in members]) ** -2
         spread = float(weights @ (values - weights @ values / weights.sum()) ** 2)
-        p_value = float(chi2.sf(spread, len(members) - 1))
+        between = len(members) - 1
+        uncertain = float(
+            (1 - weights / weights.sum()) ** 2 @ [1 / one.degrees for one in members]
+        ) / (between * (between + 2))
+        statistic = spread / between / (1 + 2 * (between - 1) * uncertain)
+        p_value = float(f.sf(statistic, between, 1 / (3 * uncertain)))
         tests.append(FamilyTest(family=family, groups=len(members), p_value=p_value))
     return tuple(tests)

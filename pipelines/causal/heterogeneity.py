@@ -13,6 +13,7 @@ from pipelines.core.arrays import Floats
 from pipelines.core.findings import Interval
 from pipelines.core.records import Record
 from pipelines.stats.cuped import with_unknown_flags
+from pipelines.stats.undefined import NoVariation
 
 ALPHA = 0.05
 QUARTERS = 4
@@ -47,7 +48,7 @@ def heterogeneity(
 
     The best linear predictor of the effect, given the prediction S, is estimated by least squares:
     the outcome on the covariates, on S, on T - 1/2, and on (T - 1/2)(S - mean S), where T marks the
-    challenger arm. The last coefficient is the slope. Errors are robust to unequal variances.
+    challenger arm. The last coefficient is the slope. Errors are those of ``robust_fit``.
 
     Arguments:
         arms: entities that the model was not fitted on.
@@ -60,6 +61,7 @@ def heterogeneity(
 
     Raises:
         TooFewEntities: there are too few entities for the regression.
+        NoVariation: all entities have the same outcome.
 
     Source: Chernozhukov, Demirer, Duflo, Fernández-Val (2025), Econometrica 93, section 3.1 (best
     linear predictor) and 3.2 (sorted groups).
@@ -68,10 +70,13 @@ def heterogeneity(
         return None
     away, treated = predicted - predicted.mean(), arms.challenger - _HALF
     stages = (arms.stage[:, None] == np.unique(arms.stage)).astype(np.float64)
+    units = arms.units()
+    if not np.ptp(units):
+        raise NoVariation(0.0, len(units))
     design = np.column_stack(
         [treated * away, treated, stages, away, with_unknown_flags(arms.covariates)]
     )
-    fit = robust_fit(design, arms.units())
+    fit = robust_fit(design, units)
     edges = np.quantile(predicted, np.arange(1, QUARTERS) / QUARTERS)
     quarter = np.searchsorted(edges, predicted, side="left")
     groups = [

@@ -21,11 +21,30 @@ from pipelines.stats.moments import Moments
 from pipelines.stats.undefined import NoVariation, TooFewEntities, ZeroDenominator
 
 
+class SmallSample(Record):
+    """The error of a difference when there are few units, with the t law that belongs to it."""
+
+    standard_error: float = Field(
+        gt=0, description="with what the covariates' slopes cost in degrees and in precision"
+    )
+    degrees: float = Field(gt=0, description="of freedom")
+
+    def interval(self, estimate: float, level: float) -> Interval:
+        """Two-sided interval around an estimate with coverage ``level``."""
+        reach = float(stats.t.ppf((1 + level) / 2, self.degrees)) * self.standard_error
+        return Interval(low=estimate - reach, high=estimate + reach, level=level)
+
+    def p_value(self, estimate: float) -> float:
+        """Two-sided p-value of "the true difference is zero"."""
+        return float(2 * stats.t.sf(abs(estimate) / self.standard_error, self.degrees))
+
+
 class ArmsDifference(Record):
     """Challenger minus control, in the metric's own unit and direction."""
 
     estimate: float
-    standard_error: float = Field(gt=0)
+    standard_error: float = Field(gt=0, description="for many units, with the normal law")
+    small_sample: SmallSample
     challenger: float = Field(description="the metric in that arm, as measured")
     control: float
     challengers: int = Field(description="entities in that arm")
@@ -79,7 +98,7 @@ def arms_difference(
         ratio: whether the metric is the sum of the first column over the sum of the second.
 
     Raises:
-        TooFewEntities: no stratum has two units in each arm.
+        TooFewEntities: no stratum has two units in each arm, or covariates explain all units.
         ZeroDenominator: the sum of a ratio's denominators is not above 0.
         NoVariation: all units of each arm are equal.
         DataError: the arms have different strata.
@@ -105,7 +124,8 @@ def arms_difference(
             got=f"{sum(m.count for m in challenger)} and {sum(m.count for m in control)} entities",
             wanted="two in each arm of one stage",
         )
-    slope = _slope([arm for pair in pairs for arm in pair])
+    cells = [arm for pair in pairs for arm in pair]
+    slope, inverse = _slope(cells)
     size = np.array([one.count * other.count / (one.count + other.count) for one, other in pairs])
     weight = size / size.sum()
     gaps = [one.value - other.value - slope @ (one.past - other.past) for one, other in pairs]
@@ -121,6 +141,7 @@ def arms_difference(
     return ArmsDifference(
         estimate=estimate,
         standard_error=math.sqrt(adjusted),
+        small_sample=_small_sample(pairs, weight, slope, inverse),
         challenger=float(weight @ [one.value for one, _ in pairs]),
         control=float(weight @ [other.value for _, other in pairs]),
         challengers=counts[0],
@@ -162,16 +183,60 @@ class _Arm:
         turn[0, :lead] = direction
         self.scatter = turn @ np.array(found.scatter) @ turn.T
 
+    @property
+    def spread(self) -> Floats:
+        """Scatter of the covariates."""
+        return np.asarray(self.scatter[1:, 1:], np.float64)
+
     def variance(self, slope: Floats) -> float:
         """Variance of the adjusted metric."""
         direction = np.concatenate([np.ones(1), -slope])
         return float(direction @ self.scatter @ direction) / (self.count - 1) / self.count
 
 
-def _slope(arms: Sequence[_Arm]) -> Floats:
-    """Slope of influence values on covariates within arms; minimum norm if they are collinear."""
-    pooled = np.sum([arm.scatter for arm in arms], axis=0)
+def _slope(cells: Sequence[_Arm]) -> tuple[Floats, Floats]:
+    """Slope of influence values on covariates within cells, and the inverse of their scatter.
+
+    The slope has minimum norm, and the inverse is a pseudo-inverse, if covariates are collinear.
+    """
+    pooled = np.sum([cell.scatter for cell in cells], axis=0)
     spread = np.sqrt(np.diag(pooled)[1:])
     spread[spread <= 0] = 1.0
-    alike = pooled[1:, 1:] / np.outer(spread, spread)
-    return np.asarray(np.linalg.pinv(alike) @ (pooled[1:, 0] / spread) / spread, np.float64)
+    scale = np.outer(spread, spread)
+    inverse = np.linalg.pinv(pooled[1:, 1:] / scale)
+    return inverse @ (pooled[1:, 0] / spread) / spread, inverse / scale
+
+
+def _small_sample(
+    pairs: Sequence[tuple[_Arm, _Arm]], weight: Floats, slope: Floats, inverse: Floats
+) -> SmallSample:
+    """The error for few units: each slope takes a degree of freedom, and adds its own variance.
+
+    The slopes' degrees are taken from all cells in proportion to their units, as randomisation does
+    on average. Without covariates, the reference of one stratum is Welch's.
+
+    Source: Welch (1947), Biometrika 34; Satterthwaite (1946), Biometrics Bulletin 2; the slopes'
+    variance as in the analysis of covariance, with a variance for each cell.
+    """
+    cells = [(arm, share) for pair, share in zip(pairs, weight, strict=True) for arm in pair]
+    slopes = round(float(np.trace(inverse @ np.sum([arm.spread for arm, _ in cells], axis=0))))
+    free = sum(arm.count - 1 for arm, _ in cells)
+    if slopes >= free:
+        raise TooFewEntities(
+            "two arms cannot be compared with this many covariates",
+            got=f"{sum(arm.count for arm, _ in cells)} entities and {slopes} covariates",
+            wanted="more entities than covariates and cells of arm and stage",
+        )
+    kept = 1 - slopes / free
+    lever = inverse @ (weight @ [one.past - other.past for one, other in pairs])
+    degrees = np.array([kept * (arm.count - 1) for arm, _ in cells])
+    parts = np.array(
+        [
+            arm.variance(slope) / kept * (share**2 + arm.count * float(lever @ arm.spread @ lever))
+            for arm, share in cells
+        ]
+    )
+    return SmallSample(
+        standard_error=math.sqrt(float(parts.sum())),
+        degrees=float(parts.sum() ** 2 / (parts**2 / degrees).sum()),
+    )

@@ -9,6 +9,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import ttest_ind
 
 from pipelines.core.errors import DataError
 from pipelines.stats.cuped import ArmsDifference, arms_difference
@@ -65,6 +66,42 @@ def test_without_covariates_it_is_welch():
     assert found.estimate == pytest.approx(one.mean() - other.mean())
     error = math.sqrt(one.var(ddof=1) / 60 + other.var(ddof=1) / 80)
     assert found.standard_error == pytest.approx(error)
+
+
+def test_few_units_without_covariates_have_the_test_of_welch():
+    rng = np.random.default_rng(3)
+    one, other = rng.normal(1, 2, 12), rng.normal(0, 1, 17)
+    found = arms_difference([moments(one[:, None])], [moments(other[:, None])])
+    welch = ttest_ind(one, other, equal_var=False)
+    assert found.small_sample.degrees == pytest.approx(welch.df)
+    assert found.small_sample.p_value(found.estimate) == pytest.approx(welch.pvalue)
+    ends, interval = (
+        welch.confidence_interval(0.9),
+        found.small_sample.interval(found.estimate, 0.9),
+    )
+    assert (interval.low, interval.high) == pytest.approx((ends.low, ends.high))
+
+
+def test_few_units_with_covariates_have_the_error_of_the_analysis_of_covariance():
+    """Arms of one size whose covariates differ by a shift: least squares on arm and covariates."""
+    rng = np.random.default_rng(5)
+    past = np.concatenate([rng.normal(size=(12, 3))] * 2)
+    past[:12] += 0.4
+    outcome, arms = past @ [1.0, 0.5, 0.0] + rng.normal(size=24), np.repeat([1, 0], 12)
+    found = compare(np.column_stack([outcome, past]), arms, np.zeros(24, int))
+    fit = sm.OLS(outcome, np.column_stack([arms, np.ones(24), past])).fit()
+    assert found.estimate == pytest.approx(fit.params[0])
+    assert found.small_sample.standard_error == pytest.approx(fit.bse[0])
+    assert found.standard_error < 0.95 * fit.bse[0], "the error for many units is too small here"
+    assert 0.8 * fit.df_resid < found.small_sample.degrees <= fit.df_resid
+
+
+def test_collinear_covariates_cost_the_degrees_of_one():
+    columns, arms, stage = world(n=60)
+    twice = np.column_stack([columns, 1e7 * columns[:, 1:]])
+    one, same = compare(columns, arms, stage), compare(twice, arms, stage)
+    assert same.small_sample.degrees == pytest.approx(one.small_sample.degrees)
+    assert same.small_sample.standard_error == pytest.approx(one.small_sample.standard_error)
 
 
 def test_a_ratio_has_the_error_of_the_delta_method():

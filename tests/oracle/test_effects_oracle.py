@@ -10,12 +10,15 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from scipy.stats import ttest_ind
+from statsmodels.stats.oneway import anova_oneway
 
 from pipelines.causal.arms import Arms
 from pipelines.causal.assumptions import balance_check
-from pipelines.causal.average import average_effect
+from pipelines.causal.average import Effect, average_effect
 from pipelines.causal.difference_in_differences import Panel, difference_in_differences
+from pipelines.causal.groups import Claim, GroupEffect, family_tests
 from pipelines.causal.robust_regression import robust_fit
+from pipelines.core.findings import Interval
 from pipelines.stats.sample_ratio import sample_ratio
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -199,18 +202,55 @@ def test_a_switch_of_single_entities_is_the_test_of_welch_on_their_changes() -> 
     assert found.pre_trend_p == pytest.approx(one.pvalue)
 
 
-@pytest.mark.parametrize("clustered", [False, True])
-def test_robust_errors_are_those_of_statsmodels(clustered: bool) -> None:
+def test_robust_errors_are_those_of_statsmodels() -> None:
     rng = np.random.default_rng(2)
     design = np.column_stack([np.ones(300), rng.normal(size=(300, 2))])
     outcome = design @ [1.0, 0.5, 0.0] + rng.normal(size=300) * (1 + design[:, 1] ** 2)
-    cluster = rng.integers(0, 40, 300) if clustered else None
-    fit = robust_fit(design, outcome, cluster)
-    model = sm.OLS(outcome, design)
-    robust = (
-        model.fit(cov_type="cluster", cov_kwds={"groups": cluster})
-        if clustered
-        else model.fit(cov_type="HC1")
-    )
+    fit = robust_fit(design, outcome)
+    robust = sm.OLS(outcome, design).fit(cov_type="HC2")
     assert fit.coefficients == pytest.approx(robust.params)
     assert fit.covariance == pytest.approx(robust.cov_params())
+
+
+def test_degrees_of_freedom_are_those_of_their_definition() -> None:
+    """``trace(M D)**2 / trace(M D M D)``, with the whole matrix M that makes residuals."""
+    rng = np.random.default_rng(3)
+    design = np.column_stack([np.ones(40), rng.normal(size=40), rng.exponential(size=40)])
+    solve = np.linalg.pinv(design)
+    made = np.eye(40) - design @ solve
+    fit = robust_fit(design, rng.normal(size=40))
+    for place in range(3):
+        product = made * (solve[place] ** 2 / np.diag(made))
+        assert fit.degrees[place] == pytest.approx(
+            np.trace(product) ** 2 / np.trace(product @ product)
+        )
+
+
+def test_equal_effects_of_groups_are_tested_as_statsmodels_tests_means() -> None:
+    """Welch's test of equal means in groups of few values with unequal variances."""
+    rng = np.random.default_rng(4)
+    samples = [rng.normal(at / 3, 1 + at, 6 + 3 * at) for at in range(4)]
+    for many in (2, 4):
+        groups = [
+            GroupEffect(
+                name=str(at),
+                family="kind",
+                share=0.25,
+                effect=Effect(
+                    value=one.mean(),
+                    standard_error=one.std(ddof=1) / np.sqrt(len(one)),
+                    degrees=len(one) - 1,
+                    interval=Interval(low=None, high=None, level=0.95),
+                    p_value=1.0,
+                    challenger=0.0,
+                    control=0.0,
+                    challengers=0,
+                    controls=0,
+                ),
+                claim=Claim.NOT_SHOWN,
+            )
+            for at, one in enumerate(samples[:many])
+        ]
+        [test] = family_tests(groups)
+        expected = anova_oneway(samples[:many], use_var="unequal", welch_correction=True)
+        assert test.p_value == pytest.approx(expected.pvalue)

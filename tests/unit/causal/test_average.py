@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,13 @@ def test_without_an_effect_both_signs_are_tested():
     arms = draw_arms(ArmsWorld(), np.random.default_rng(5)).arms
     effect = average_effect(arms, covariates=True)
     assert (effect.p_value > 0.05) == (effect.low <= 0 <= effect.high)
+
+
+def test_more_covariates_than_entities_is_an_error():
+    arms = draw_arms(ArmsWorld(entities=12), np.random.default_rng(8)).arms
+    many = replace(arms, covariates=np.random.default_rng(9).normal(size=(12, 11)))
+    with pytest.raises(Undefined):
+        average_effect(many, covariates=True)
 
 
 def test_one_entity_in_an_arm_is_an_error():

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipelines.causal.heterogeneity import heterogeneity
+from pipelines.stats.undefined import NoVariation
 from tests.support.effects.simulated_arms import ArmsWorld, draw_arms
 
 
@@ -31,6 +34,12 @@ def test_predictions_that_say_nothing_are_not_shown_and_equal_ones_have_no_slope
     turned = heterogeneity(drawn.arms, -drawn.features[:, 1], minimum=20)
     assert abs(turned.slope) < 0.2
     assert heterogeneity(drawn.arms, np.full(2000, 0.3), minimum=20) is None
+
+
+def test_equal_outcomes_have_no_slope():
+    drawn = draw_arms(ArmsWorld(entities=2000), np.random.default_rng(9))
+    with pytest.raises(NoVariation):
+        heterogeneity(replace(drawn.arms, value=np.zeros(2000)), drawn.features[:, 0], minimum=20)
 
 
 def test_the_wrong_sign_is_never_shown():
