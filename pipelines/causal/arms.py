@@ -9,6 +9,7 @@ import numpy as np
 from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.stats.cuped import with_unknown_flags
 from pipelines.stats.moments import Moments, moments
+from pipelines.stats.undefined import ZeroDenominator
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,22 @@ class Arms:
         A ratio is linearised at its value in the control arm: ``(value - ratio * weight)`` over the
         mean weight. Numbers are turned such that more is better.
 
+        Raises:
+            ZeroDenominator: the control arm's weights do not add up to more than 0.
+
         Source: Budylin, Drutsa, Katsev, Tsoy (2018), WSDM, section 4.
         """
         if self.weight is None:
             return self.sign * self.value
         control = ~self.challenger
-        ratio = float(self.value[control].sum() / self.weight[control].sum())
+        below = float(self.weight[control].sum())
+        if below <= 0:
+            raise ZeroDenominator(
+                "a ratio has no value in the control arm",
+                got=f"denominators that add up to {below:g} over {int(control.sum())} entities",
+                wanted="denominators that add up to more than nothing",
+            )
+        ratio = float(self.value[control].sum()) / below
         return self.sign * (self.value - ratio * self.weight) / float(self.weight.mean())
 
     def moments(self, *, covariates: bool) -> tuple[list[Moments], list[Moments]]:

@@ -37,8 +37,9 @@ class EntityFeatures:
 def entity_features(frame: pd.DataFrame) -> EntityFeatures:
     """Turn columns of any type into a matrix.
 
-    A number has its median where it is unknown, and a column that marks where. A category has a
-    column for each frequent value; one with more values than that is left out, as a key is.
+    A number has its median where it is unknown or infinite, and a column that marks where. A
+    category has a column for each frequent value; one with more values than that is left out, as a
+    key is.
 
     Arguments:
         frame: one row for each entity.
@@ -51,15 +52,18 @@ def entity_features(frame: pd.DataFrame) -> EntityFeatures:
 
 
 def _columns(name: str, column: pd.Series[Any]) -> Iterator[tuple[str, Floats, bool]]:
+    column = column.infer_objects()
+    if pd.api.types.is_float_dtype(column):
+        column = column.where(np.isfinite(column.to_numpy(np.float64, na_value=np.nan)))
     unknown = column.isna().to_numpy()
     if unknown.all():
         return
     if 0 < unknown.mean() < 1:
         yield f"{name} is unknown", unknown.astype(np.float64), True
-    if pd.api.types.is_bool_dtype(column.infer_objects()):
+    if pd.api.types.is_bool_dtype(column):
         yield name, column.to_numpy(np.float64), True
-    elif pd.api.types.is_numeric_dtype(column.infer_objects()):
-        numbers = column.to_numpy(np.float64)
+    elif pd.api.types.is_numeric_dtype(column):
+        numbers = column.to_numpy(np.float64, na_value=np.nan)
         numbers = np.where(unknown, np.nanmedian(numbers), numbers)
         if np.ptp(numbers) > 0:
             yield name, numbers, False

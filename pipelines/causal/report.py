@@ -54,6 +54,13 @@ class FoundEffects(Record):
     heterogeneity: Heterogeneity | None = Field(description="null: the model predicts one effect")
     targeting: Targeting
 
+    @property
+    def named(self) -> tuple[GroupEffect, ...]:
+        """The groups with a claim; none unless effects are shown to differ between entities."""
+        if self.heterogeneity is None or not self.heterogeneity.shown:
+            return ()
+        return tuple(one for one in self.groups if one.claim in (Claim.GAINS, Claim.LOSES))
+
 
 class EffectsReport(Record):
     """The effects of one version on live traffic."""
@@ -72,7 +79,7 @@ class EffectsReport(Record):
     declared: tuple[GroupEffect, ...] = Field(description="groups that the version declares")
     declared_tests: tuple[FamilyTest, ...] = ()
     found: FoundEffects | None = Field(
-        default=None, description="null: there are too few entities, see the notes"
+        default=None, description="null: could not be measured, see the notes"
     )
     notes: tuple[str, ...] = Field(default=(), description="what could not be measured, and why")
 
@@ -84,19 +91,19 @@ class EffectsReport(Record):
     @property
     def losers(self) -> tuple[GroupEffect, ...]:
         """The groups that are shown to lose, declared ones first."""
-        found = self.found.groups if self.found is not None else ()
+        found = self.found.named if self.found is not None else ()
         return tuple(one for one in (*self.declared, *found) if one.claim is Claim.LOSES)
 
     @property
     def advice(self) -> Advice:
         """What the effects suggest."""
-        best = self.outcome.best
+        best, rule = self.outcome.best, None if self.found is None else self.found.targeting
         if self.violated:
             return Advice.VOID
-        if self.found is not None and self.found.targeting.shown:
+        if rule is not None and rule.shown:
             return Advice.PROMOTE_FOR_SOME
         if best.high < 0:
             return Advice.DO_NOT_PROMOTE
-        if self.losers:
+        if self.losers or (rule is not None and rule.better_than_all):
             return Advice.REVIEW_GROUPS
         return Advice.PROMOTE_FOR_ALL if best.low > 0 else Advice.NOT_SHOWN

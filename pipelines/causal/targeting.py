@@ -27,9 +27,19 @@ class Targeting(Record):
     )
 
     @property
-    def shown(self) -> bool:
+    def better_than_all(self) -> bool:
         """Whether the rule is shown to be better than promoting for all."""
         return self.over_all is not None and self.over_all.low > 0
+
+    @property
+    def better_than_none(self) -> bool:
+        """Whether the rule is shown to be better than promoting for none."""
+        return self.over_none is not None and self.over_none.low > 0
+
+    @property
+    def shown(self) -> bool:
+        """Whether the rule is shown to be better than both."""
+        return self.better_than_all and self.better_than_none
 
 
 def targeting(arms: Arms, predicted: Floats, *, level: float = LEVEL) -> Targeting:

@@ -67,15 +67,16 @@ def find_comparison(request: EffectsRequest, entries: Sequence[Entry]) -> Compar
         DataError: no version, or not this one, had such arms yet.
     """
     stage = Stage(request.arms)
-    histories = {one.version: one for one in rollout_histories(entries)}
+    histories = rollout_histories(entries)
+    versions = {one.version for one in histories}
     where = f"ledger of {request.model}"
-    if request.version is not None and request.version not in histories and histories:
+    if request.version is not None and request.version not in versions and versions:
         raise unknown_name(
-            "this version was never on live traffic", request.version, histories, where=where
+            "this version was never on live traffic", request.version, versions, where=where
         )
     found = [
         one
-        for one in histories.values()
+        for one in histories
         if request.version in (None, one.version)
         and any(_stage(entry) is stage for entry in one.transitions)
     ]
@@ -83,7 +84,7 @@ def find_comparison(request: EffectsRequest, entries: Sequence[Entry]) -> Compar
         raise DataError(
             f"there is no {request.arms} to read yet",
             where=where,
-            got=_stages_text(histories.values()),
+            got=_stages_text(histories),
             wanted=_WANTED[request.arms],
             hint=f"`gauntlet release {request.model}` takes a challenger there",
         )

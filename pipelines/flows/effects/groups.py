@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 def declared_groups(spec: ModelSpec, rows: ArmRows, features: pd.DataFrame) -> Iterator[Group]:
     """Yield the declared groups: each value of a segment, then each value of a slice.
 
+    Of a slice's values, those with the most entities count, as in the recent window.
+
     Arguments:
         spec: the declaration of the version under test; it has a rollout.
         rows: the arms.
         features: keys and features of each entity, from ``first_features``.
     """
-    from pipelines.gates.recent_window.slices import slice_values
+    from pipelines.gates.recent_window.slices import MOST_VALUES, slice_values
 
     yielded = set()
     for guard in spec.rollout.canary.segment_guards if spec.rollout else ():
@@ -38,7 +40,7 @@ def declared_groups(spec: ModelSpec, rows: ArmRows, features: pd.DataFrame) -> I
     for part in spec.slices:
         if part.column in features and part.column not in families:
             values = slice_values(part, features[part.column])
-            for value in sorted(values.unique().tolist(), key=str):
+            for value in sorted(values.value_counts().index[:MOST_VALUES].tolist(), key=str):
                 members = np.asarray(values == value, np.bool_)
                 yield Group(f"{part.column} = {value}", part.column, members)
 

@@ -40,7 +40,7 @@ from pipelines.packaging.version import ModelVersion
 from pipelines.release.verification import verified_entries
 from pipelines.spec.rollout import LiveMetric
 from pipelines.spec.views import definitions
-from pipelines.stats.undefined import NoVariation, TooFewEntities, Undefined
+from pipelines.stats.undefined import NoVariation, Undefined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,8 +128,8 @@ class _Measurement:
                 minimum=canary.minimum_entities,
                 learner=self.request.learner,
             )
-        except TooFewEntities as problem:
-            notes = (*notes, f"groups that are not declared, {problem.summary}")
+        except Undefined as problem:
+            notes = (*notes, f"groups that are not declared ({problem.summary})")
         planned = self.compared.ramp.began + timedelta(weeks=canary.weeks)
         ended = self.compared.ended
         return EffectsReport(
@@ -200,7 +200,7 @@ class _Measurement:
             except NoVariation as same:
                 notes.append(f"{guard.name}, whose difference is {same.difference:g} everywhere")
             except Undefined as problem:
-                notes.append(f"{guard.name}: {problem.summary}")
+                notes.append(f"{guard.name} ({problem.summary})")
         return tuple(found), tuple(notes)
 
     def _assumptions(self, arms: Arms, there: Mask) -> tuple[Assumption, ...]:

@@ -46,6 +46,7 @@ def search_groups(
 
     Raises:
         TooFewEntities: the halves are too small for two groups.
+        Undefined: the outcome does not vary on a half, or a ratio has no value there.
         SpecError: the learner needs a library that is not installed.
     """
     fitted = _half(arms, salt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from pipelines.causal.average import Effect
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST = 24  # groups in a plot
+_NAME_WIDTH, _MOST_LINES = 36, 5
 
 
 def effects_plot(report: EffectsReport) -> Plot:
@@ -23,6 +25,8 @@ def effects_plot(report: EffectsReport) -> Plot:
     ]
     groups.sort(key=lambda named: named[1].value)
     shown = [("all entities", report.outcome.best), *groups[:_MOST]]
+    names = [f"{_row(name)} ({one.challengers + one.controls:,})" for name, one in shown]
+    lines = sum(name.count("\n") + 1 for name in names)
     violated = len(report.violated)
 
     def draw(axes: Axes) -> None:
@@ -31,12 +35,16 @@ def effects_plot(report: EffectsReport) -> Plot:
             axes.plot((effect.low, effect.high), (place, place), color=colour, linewidth=2)
             axes.plot(effect.value, place, marker="o", color=colour, markersize=5)
         axes.axvline(0, color=GREY, linewidth=0.8)
-        names = [f"{name} ({one.challengers + one.controls:,})" for name, one in shown]
         axes.set_yticks(range(len(shown)), names, fontsize=8)
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlabel(f"effect on {report.outcome.metric}; right of zero is better")
 
-    return Plot(sentences(report)[violated], draw, height=1.3 + 0.24 * len(shown))
+    return Plot(sentences(report)[violated], draw, height=1.3 + 0.08 * len(shown) + 0.16 * lines)
+
+
+def _row(name: str) -> str:
+    """The name of a row in lines that leave room for the plot; a rule may have several."""
+    return textwrap.fill(name, _NAME_WIDTH, max_lines=_MOST_LINES, placeholder=" …")
 
 
 def calibration_plot(found: FoundEffects) -> Plot | None:

@@ -61,7 +61,7 @@ def _groups(report: EffectsReport) -> Iterator[str]:
     if tried and not any(one.claim is Claim.LOSES for one in shown):
         yield f"None of {tried} declared group(s) is shown to lose."
     for test in report.declared_tests:
-        differ = "differ" if test.p_value <= 0.05 else "are not shown to differ"
+        differ = "differ" if test.differ else "are not shown to differ"
         yield f"The effects by {test.family} {differ} (p = {test.p_value:.2g})."
 
 
@@ -96,27 +96,31 @@ def _found(found: FoundEffects | None) -> Iterator[str]:
             "Effects differ between entities: where 1 more is predicted, the effect is "
             f"{calibration.slope:.2g} more ({ends.low:.2g} to {ends.high:.2g}; p = {p_value:.2g})."
         )
-        yield from map(_claim, _shown(found.groups))
+        yield from map(_claim, _shown(found.named))
     yield _targeting(found.targeting)
 
 
 def _targeting(found: Targeting) -> str:
-    if found.over_all is None:
+    if found.share == 1:
         return "No entities are predicted to lose, so a rule for some of them is a rule for all."
+    if found.share == 0:
+        return "No entities are predicted to gain, so there is no rule for some of them."
     rule = f"Promoting it only for the {found.share:.0%} of entities that are predicted to gain"
-    if found.shown:
-        return (
-            f"{rule} is shown to be better than promoting it for all, by "
-            f"{magnitude(found.over_all)} over all entities."
-        )
-    return f"{rule} is not shown to be better than promoting it for all: {amount(found.over_all)}."
+    if found.over_all is None:
+        return f"{rule} cannot be compared with promoting it for all: too few are left out."
+    if not found.better_than_all:
+        known = amount(found.over_all)
+        return f"{rule} is not shown to be better than promoting it for all: {known}."
+    gain = magnitude(found.over_all)
+    better = f"{rule} is shown to be better than promoting it for all, by {gain} over all entities"
+    return f"{better}." if found.shown else f"{better}, but not than promoting it for none."
 
 
 def _caveats(report: EffectsReport) -> Iterator[str]:
     if report.arms == "canary" and report.stopped_early:
         yield (
-            "The canary ended early because of its result, so this effect is more extreme than the "
-            "true one on average; the holdback after a promotion has no such bias."
+            "The canary ended early. If its result was the reason, this effect is more extreme "
+            "than the true one on average; the holdback after a promotion has no such bias."
         )
     elif report.ended is None:
         yield "The arms are still answered; intervals hold for one look, at a planned instant."
@@ -124,11 +128,11 @@ def _caveats(report: EffectsReport) -> Iterator[str]:
 
 
 def _advice(report: EffectsReport) -> str:
-    losers = " and ".join(one.name for one in report.losers)
+    losers = " and ".join(one.name for one in report.losers) or "those that are predicted to lose"
     return {
         Advice.VOID: "Find out why the arms differ before using any of this.",
-        Advice.PROMOTE_FOR_SOME: "Before promoting it for all, declare the groups that lose as "
-        "segments of the next canary.",
+        Advice.PROMOTE_FOR_SOME: "It helps some entities and harms others: declare the groups that "
+        "lose as segments of the next canary.",
         Advice.PROMOTE_FOR_ALL: "The effects speak for promoting it for all.",
         Advice.REVIEW_GROUPS: f"Before promoting it for all, decide about {losers}.",
         Advice.DO_NOT_PROMOTE: "The effects speak against promoting it.",
@@ -140,9 +144,10 @@ def amount(effect: Effect) -> str:
     """An effect with its interval; above zero is better.
 
     >>> from pipelines.core.findings import Interval
-    >>> amount(Effect(value=1.5, standard_error=1, interval=Interval(low=-0.46, high=3.46,
-    ...     level=0.95), p_value=0.13, challenger=3, control=1.5, challengers=9, controls=9))
-    '+1.5 (-0.46 to +3.46)'
+    >>> amount(Effect(value=1.5, standard_error=1, degrees=16, interval=Interval(low=-0.62,
+    ...     high=3.62, level=0.95), p_value=0.15, challenger=3, control=1.5, challengers=9,
+    ...     controls=9))
+    '+1.5 (-0.62 to +3.62)'
     """
     return f"{effect.value:+.3g} ({effect.low:+.3g} to {effect.high:+.3g})"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.causal.average import average_effect
+from pipelines.stats.undefined import ZeroDenominator
 from tests.support.effects.simulated_arms import ArmsWorld, draw_arms
 
 
@@ -27,6 +28,12 @@ def test_less_is_better_turns_effects_and_units(ratio: bool):
     assert average_effect(turned, covariates=True).value == -effect.value
     assert turned.units() == pytest.approx(-arms.units())
     assert average_effect(turned, covariates=True).challenger == effect.challenger
+
+
+def test_a_control_arm_without_denominators_is_an_error():
+    arms = draw_arms(ArmsWorld(ratio=True), np.random.default_rng(4)).arms
+    with pytest.raises(ZeroDenominator):
+        replace(arms, weight=arms.weight * arms.challenger).units()
 
 
 def test_selected_entities_keep_their_rows():

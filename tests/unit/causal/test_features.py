@@ -33,5 +33,11 @@ def test_each_type_of_column_becomes_numbers_with_names():
     assert len(found.select(np.arange(100) < 10).values) == 10
 
 
+def test_an_infinite_number_is_unknown():
+    found = entity_features(pd.DataFrame({"rate": [1.0, 3.0, np.inf, -np.inf, 2.0]}))
+    assert found.names == ("rate is unknown", "rate")
+    assert found.values.T.tolist() == [[0, 0, 1, 1, 0], [1, 3, 2, 2, 2]]
+
+
 def test_without_columns_there_are_no_features():
     assert entity_features(pd.DataFrame({"lost": [np.nan] * 5})).values.shape == (5, 0)

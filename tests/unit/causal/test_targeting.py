@@ -27,6 +27,12 @@ def test_both_gains_differ_by_the_average_effect():
     assert gap == pytest.approx(everybody.over_none.value, abs=0.02)
 
 
+def test_a_rule_for_none_beats_all_of_a_harmful_version_and_is_not_shown():
+    drawn = draw_arms(ArmsWorld(effect=-0.8), np.random.default_rng(12))
+    found = targeting(drawn.arms, np.where(drawn.kind == 0, 0.1, -1.0))
+    assert (found.better_than_all, found.better_than_none, found.shown) == (True, False, False)
+
+
 def test_a_rule_for_all_has_no_gain_over_all():
     drawn = draw_arms(ArmsWorld(), np.random.default_rng(11))
     assert targeting(drawn.arms, np.ones(2000)).over_all is None

@@ -76,6 +76,12 @@ def test_the_newest_canary_is_read_unless_a_version_is_named():
     assert found(shadow_only).version == "2", "version 3 has no arms yet"
 
 
+def test_a_second_rollout_in_shadow_does_not_hide_the_first_canary():
+    entries = chain(*WON[:3], ("ended", "2", "1"), ("shadow", "2", "1"))
+    first = found(entries)
+    assert (first.ramp.began, first.ended) == (START + 2 * DAY, START + 3 * DAY)
+
+
 def test_a_champion_that_changes_by_hand_ends_the_arms():
     moved = found(chain(*WON, ("rollback", "1", "1")), arms="holdback")
     assert moved.ended == START + 5 * DAY

@@ -14,6 +14,17 @@ def test_the_answer_is_the_title_and_every_group_has_a_line():
     assert plot.png().startswith(b"\x89PNG")
 
 
+def test_a_long_rule_has_several_lines():
+    found = report(ArmsWorld(effect=0.5))
+    rule = "not (quantity_28d is unknown) and quantity_28d > 3.5 and not (kind = hospital)"
+    long = found.declared[0].model_copy(update={"name": rule})
+    plots = [effects_plot(report(ArmsWorld(effect=0.5), declared=(one,)))
+             for one in (found.declared[0], long)]  # fmt: skip
+    assert rule not in plots[1].svg()
+    assert "not (quantity_28d is unknown) and" in plots[1].svg()
+    assert plots[1].height > plots[0].height + 0.3
+
+
 def test_the_title_of_the_calibration_reports_whether_predictions_hold():
     shown = calibration_plot(searched(ArmsWorld(entities=4000, slope=0.8)))
     assert shown.title.startswith("Predicted effects are borne out: slope ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.causal.assumptions import Assumption
+from pipelines.causal.groups import Claim
 from pipelines.causal.report import Advice
 from pipelines.reporting.effects.page import effects_page
 from pipelines.reporting.effects.text import group_rows, magnitude, sentences
@@ -68,6 +69,53 @@ def test_the_page_is_the_same_for_the_same_report(world: ArmsWorld):
     page = effects_page(report(world))
     assert page == effects_page(report(world))
     assert "kind = 0" in page
+
+
+def test_a_version_that_harms_all_entities_is_advised_for_none():
+    """A rule for few is better than promoting for all, but not than promoting for none."""
+    world = ArmsWorld(entities=2000, effect=-0.8)
+    found = report(world, found=searched(world))
+    assert found.found.targeting.better_than_all
+    assert found.advice is Advice.DO_NOT_PROMOTE
+    text = sentences(found)
+    assert text[-1] == "The effects speak against promoting it."
+    [rule] = [one for one in text if "predicted to gain" in one]
+    none = "No entities are predicted to gain, so there is no rule for some of them."
+    assert rule == none or rule.endswith(", but not than promoting it for none.")
+
+
+def test_a_rule_that_only_leaves_out_losers_is_a_reason_to_decide():
+    world = ArmsWorld(entities=4000, effect=0.3, harmed=-1.2)
+    found = searched(world)
+    alone = found.targeting.model_copy(update={"over_none": None})
+    some = report(world, declared=(), declared_tests=(), found=found.model_copy(
+        update={"targeting": alone, "heterogeneity": None}
+    ))  # fmt: skip
+    assert (some.losers, some.advice) == ((), Advice.REVIEW_GROUPS)
+    last = "Before promoting it for all, decide about those that are predicted to lose."
+    assert sentences(some)[-1] == last
+
+
+@pytest.mark.parametrize(
+    ("share", "start"),
+    [(1.0, "No entities are predicted to lose"), (0.0, "No entities are predicted to gain")],
+)
+def test_a_rule_for_all_or_for_none_is_named(share: float, start: str):
+    found = searched(ArmsWorld(entities=2000))
+    rule = found.targeting.model_copy(update={"share": share})
+    text = sentences(report(ArmsWorld(), found=found.model_copy(update={"targeting": rule})))
+    assert any(one.startswith(start) for one in text)
+
+
+def test_a_found_group_that_loses_is_no_loser_unless_effects_are_shown_to_differ():
+    world = ArmsWorld(entities=4000, effect=0.8, harmed=-1.6)
+    found = searched(world)
+    assert any(one.claim is Claim.LOSES for one in found.named)
+    unsure = found.heterogeneity.model_copy(update={"p_value": 0.2})
+    open_found = found.model_copy(update={"heterogeneity": unsure})
+    text = report(world, declared=(), declared_tests=(), found=open_found)
+    assert text.losers == ()
+    assert not any("kind 0" in one for one in sentences(text))
 
 
 def test_found_groups_are_named_only_if_effects_are_shown_to_differ():
