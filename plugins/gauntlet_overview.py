@@ -88,12 +88,16 @@ def _dags(models: list[str]) -> dict[str, DagState]:
     from pipelines.reporting.status.status_page import DagState
 
     ids = [f"{job}__{model}" for job in get_args(Job) for model in models]
-    dags = select(DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after)
+    dags = (
+        select(DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after)
+        .where(DagModel.dag_id.in_(ids))
+        .where(~DagModel.is_stale)  # Airflow keeps the row of a DAG that no file has any more
+    )
     newest = select(func.max(DagRun.id)).where(DagRun.dag_id.in_(ids)).group_by(DagRun.dag_id)
     runs = select(DagRun.dag_id, DagRun.run_id).where(DagRun.id.in_(newest))
     with create_session() as session:
         run_ids = dict(session.execute(runs).tuples().all())
-        found = session.execute(dags.where(DagModel.dag_id.in_(ids))).tuples().all()
+        found = session.execute(dags).tuples().all()
     return {
         dag_id: DagState(
             "paused" if paused else f"{at:%Y-%m-%d %H:%M} UTC" if at else "by hand",
@@ -103,8 +107,8 @@ def _dags(models: list[str]) -> dict[str, DagState]:
     }
 
 
-def _deciding_runs(models: list[str]) -> dict[tuple[str, datetime], str]:
-    """The run that made the newest decision of each model and instant, from the asset's events."""
+def _deciding_runs(models: list[str]) -> dict[tuple[str, datetime], tuple[str, str]]:
+    """The DAG and run of the newest decision of each model and instant, by the asset's events."""
     from airflow.models.asset import AssetEvent, AssetModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -113,16 +117,21 @@ def _deciding_runs(models: list[str]) -> dict[tuple[str, datetime], str]:
 
     addresses = {asset(model, "decision").uri: model for model in models}
     wanted = (
-        select(AssetModel.uri, AssetEvent.extra, AssetEvent.source_run_id)
+        select(
+            AssetModel.uri,
+            AssetEvent.extra,
+            AssetEvent.source_dag_id,
+            AssetEvent.source_run_id,
+        )
         .join(AssetEvent.asset)
         .where(AssetModel.uri.in_(addresses))
         .order_by(AssetEvent.timestamp)
     )
     with create_session() as session:
         return {
-            (addresses[uri], parse_instant(facts["as_of"])): run_id
-            for uri, facts, run_id in session.execute(wanted).tuples()
-            if run_id and not facts["dry_run"]
+            (addresses[uri], parse_instant(facts["as_of"])): (dag_id, run_id)
+            for uri, facts, dag_id, run_id in session.execute(wanted).tuples()
+            if dag_id and run_id and not facts["dry_run"]
         }
 
 

@@ -10,6 +10,7 @@ from airflow.sdk import get_current_context
 from gauntlet_assets import change
 from gauntlet_links import version_page
 
+from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE, STEPS, Request, Step, StepReport
 
 if TYPE_CHECKING:
@@ -84,8 +85,15 @@ def skip_if_stopped(step: Step) -> None:
             raise AirflowSkipException(f"not run: {before} did not pass")
 
 
-def shown_step(request: Request, report: StepReport, ledger: Ledger) -> dict[str, Any]:
-    """Show a step's report, and return it as the task's value.
+def show_step(request: Request, report: StepReport) -> None:
+    """Log a step's report."""
+    lines = (f"{report.step}: {report.summary}", _link(request, report), *report.problems)
+    lineage = "" if request.lineage == LIVE else f" --lineage {request.lineage}"
+    show(lines, f"gauntlet explain {request.model} --all{lineage}")
+
+
+def reported_step(request: Request, report: StepReport, ledger: Ledger) -> dict[str, Any]:
+    """A step's report as the task's value, with what it changes in Airflow.
 
     A step that stops the run is shown as skipped, so that its run does not look like a success.
 
@@ -94,8 +102,6 @@ def shown_step(request: Request, report: StepReport, ledger: Ledger) -> dict[str
     """
     from airflow.sdk.exceptions import AirflowSkipException
 
-    lines = (f"{report.step}: {report.summary}", _link(request, report), *report.problems)
-    show(lines, f"gauntlet explain {request.model} --all")
     if report.step == "decide":
         note(request.as_of, report.summary)
         if request.lineage == LIVE:
@@ -114,7 +120,8 @@ def shown_monitoring(report: MonitorReport, connections: Connections) -> dict[st
 
     from pipelines.reporting.monitor_text import monitor_text
 
-    show(monitor_text(report), f"gauntlet monitor {report.model}")
+    again = f"gauntlet monitor {report.model} --as-of {instant_text(report.as_of)}"
+    show(monitor_text(report), again)
     health, action = (text.replace("_", " ") for text in (report.health, report.action.kind))
     note(report.as_of, f"{health}, action {action}: {report.action.reason}")
     deliver_report(report, connections)

@@ -13,9 +13,10 @@ from gauntlet_links import dag_run_page
 from gauntlet_reports import (
     Progress,
     note,
+    reported_step,
     show,
+    show_step,
     shown_monitoring,
-    shown_step,
     skip_if_stopped,
 )
 
@@ -105,7 +106,8 @@ def retrain_step(step: Step) -> dict[str, Any]:
         report = run_step(step, request, connections.retraining)
     except LockedError as busy:
         wait_for(busy)
-    return shown_step(request, report, connections.ledger)
+    show_step(request, report)
+    return reported_step(request, report, connections.ledger)
 
 
 @task(task_id="compare", trigger_rule=TriggerRule.NONE_FAILED)
@@ -218,14 +220,13 @@ def update_champion(model: str) -> dict[str, Any]:
         requested_by=run.triggering_user_name or "",
         dag_run=dag_run_page(run.dag_id, run.run_id),
     )
-    whole = f"gauntlet explain {model} --all"
     try:
-        done = update(request, connections.retraining, lambda one: show((one.summary,), whole))
+        done = update(request, connections.retraining, lambda one: show_step(request, one))
     except NothingToUpdate as absent:
         raise AirflowSkipException(absent.what) from absent
     except LockedError as busy:
         wait_for(busy)
-    return shown_step(request, done.report, connections.ledger)
+    return reported_step(request, done.report, connections.ledger)
 
 
 @task(task_id="score")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipelines.core.time import instant_text
 from tests.dags.conftest import dags
 from tests.support.pharmacy import declaration
 from tests.support.processes.worker_tasks import assert_quiet, in_processes, log_lines
@@ -74,7 +75,8 @@ def test_a_recommended_retraining_updates_the_asset_that_starts_it(
             states.append(str(dag.test().get_task_instance("start_retraining").state))
         assert_quiet(logs, "monitor", "start_retraining")
         events = [line["event"] for line in log_lines(logs / "monitor.log")]
-        assert any(re.fullmatch(r"and \d+ more lines: gauntlet monitor demand", e) for e in events)
+        again = f"gauntlet monitor demand --as-of {instant_text(found.as_of)}"
+        assert any(re.fullmatch(rf"and \d+ more lines: {again}", event) for event in events)
         for log in logs.iterdir():
             log.unlink()
     assert states == ["success", "skipped"]

@@ -71,6 +71,17 @@ def test_the_page_needs_a_login(overview_file: ModuleType) -> None:
     assert browser.post("/gauntlet/", cookies={"_token": USER}).status_code == 405
 
 
+def test_a_dag_that_no_file_has_any_more_is_left_out(overview_file: ModuleType) -> None:
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    assert "retrain__demand" in overview_file._dags(["demand"])
+    with create_session() as session:
+        session.execute(update(DagModel).values(is_stale=True))
+    assert overview_file._dags(["demand"]) == {}
+
+
 def test_a_reader_sees_the_models_whose_dags_they_may_read(overview_file: ModuleType) -> None:
     answer = client(overview_file).get("/gauntlet/", cookies={"_token": USER})
     assert answer.status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,21 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.dags.conftest import dags, run_task, store_dag
-from tests.support.updates.visits_home import declaration
+from pipelines.core.time import instant_text
+from pipelines.flows.retrain.request import STEPS, Request
+from pipelines.flows.retrain.steps import retrain
+from tests.dags.conftest import ROOT, dags, load, run_task, store_dag
+from tests.support.processes.worker_tasks import assert_quiet, in_processes, log_lines
+from tests.support.updates.visits_home import (
+    ANCHOR,
+    HOUR,
+    SUITE,
+    connections_to,
+    declaration,
+    visits,
+)
+
+UPDATED = ["snapshot", "features", "contract", "train", "evaluate", "register", "decide"]
 
 
 @pytest.fixture
@@ -43,7 +57,7 @@ def home(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home of Gauntlet with these models: no champion yet."""
     home = tmp_path / "home"
     (home / "expectations").mkdir(parents=True)
-    (home / "expectations" / "visits.json").write_text('{"name": "visits", "expectations": []}')
+    (home / "expectations" / "visits.json").write_text(json.dumps(SUITE))
     monkeypatch.setenv("GAUNTLET_HOME", str(home))
     monkeypatch.setenv("GAUNTLET_MODELS", str(models))
     monkeypatch.setenv("GAUNTLET_EXPECTATIONS", str(home / "expectations"))
@@ -88,3 +102,27 @@ def test_a_run_without_a_champion_is_skipped(models: Path, home: Path) -> None:
     dag = dags("update", models)["visits"]
     finished = dag.test(run_conf={"as_of": "2025-04-01T04:20:00Z"})
     assert str(finished.get_task_instance("update").state) == "skipped"
+
+
+@pytest.mark.slow
+def test_a_run_updates_the_champion_and_is_the_page_of_its_decision(
+    models: Path, home: Path, tmp_path: Path
+) -> None:
+    from pipelines.wiring import connect
+
+    connections_to(visits(), home)
+    first = retrain(Request(model="visits", as_of=ANCHOR), connect().retraining)
+    assert first.decision.outcome == "first_version"
+    as_of, logs = ANCHOR + 7 * HOUR, tmp_path / "logs"
+    logs.mkdir()
+    dag = dags("update", models)["visits"]
+    with in_processes(dag, logs):
+        finished = dag.test(run_conf={"as_of": instant_text(as_of)})
+    assert str(finished.state) == "success"
+    assert_quiet(logs, "update")
+    logged = [line["event"] for line in log_lines(logs / "update.log")]
+    steps = [event.partition(":")[0] for event in logged]
+    assert [step for step in steps if step in STEPS] == UPDATED
+    overview = load(ROOT / "plugins" / "gauntlet_overview.py")
+    run = overview._deciding_runs(["visits"])["visits", as_of]
+    assert run == ("update__visits", finished.run_id)

@@ -37,7 +37,7 @@ small { opacity: .75; }
 """
 # The job whose newest run reports on each, or renews it.
 _FRESH_BY = {"newest rows": "monitor", "online features": "materialize", "scores": "score"}
-_JOBS = ("retrain", "release", "materialize", "score", "monitor")
+_JOBS = ("retrain", "update", "release", "materialize", "score", "monitor")
 _COLUMNS = ("Model", "Champion", "Last decision", "Due", "Live traffic", "Freshness", "Next run")
 
 
@@ -62,13 +62,13 @@ class PageLinks:
         airflow: path of Airflow's pages; "" where they are at the root of the server.
         mlflow: address of MLflow's pages; "" where it has none.
         dags: the DAGs that Airflow has, by id, ``<job>__<model>``.
-        decided: id of the run of the DAG ``retrain__<model>`` that decided as of an instant.
+        decided: ids of the DAG and of its run that decided about a model as of an instant.
     """
 
     airflow: str = ""
     mlflow: str = ""
     dags: Mapping[str, DagState] = field(default_factory=dict)
-    decided: Mapping[tuple[str, datetime], str] = field(default_factory=dict)
+    decided: Mapping[tuple[str, datetime], tuple[str, str]] = field(default_factory=dict)
 
     def dag(self, job: str, model: str) -> str:
         """The page of a model's DAG; "" where there is none."""
@@ -80,8 +80,8 @@ class PageLinks:
         return self._run(f"{job}__{model}", state.newest_run if state else "")
 
     def decision(self, model: str, as_of: datetime) -> str:
-        """The page of the run that decided; that of its DAG if it was decided in a shell."""
-        return self._run(f"retrain__{model}", self.decided.get((model, as_of), ""))
+        """The page of the run that decided; that of the retraining's DAG if a shell did."""
+        return self._run(*self.decided.get((model, as_of), (f"retrain__{model}", "")))
 
     def version(self, model: str, version: str) -> str:
         """The page of a version; "" where MLflow has no address."""

@@ -12,7 +12,7 @@ LINKS = PageLinks(
     airflow="http://airflow",
     mlflow="http://mlflow",
     dags={f"{job}__demand": DagState("2026-01-26 06:00 UTC", f"{job} 1") for job in JOBS},
-    decided={("demand", NOW): "by hand"},
+    decided={("demand", NOW): ("retrain__demand", "by hand")},
 )
 CELL = re.compile(r'<td data-label="([^"]+)">(.*?)</td>')
 ADDRESS = re.compile(r'<a href="([^"]+)" target="_top">')
@@ -53,9 +53,21 @@ def test_each_cell_leads_to_the_version_or_the_run_that_it_is_about() -> None:
 
 
 def test_a_decision_of_a_shell_leads_to_no_run() -> None:
-    links = replace(LINKS, decided={("demand", NOW - WEEK): "another"})
+    links = replace(LINKS, decided={("demand", NOW - WEEK): ("retrain__demand", "another")})
     page = status_page(Overview(at=NOW, models=(BUSY,)), links)
     assert cells(page)["Last decision"][0] == "http://airflow/dags/retrain__demand"
+
+
+def test_a_decision_about_an_update_leads_to_the_run_of_updates() -> None:
+    hourly = DagState("2026-01-19 07:00 UTC", "hourly 1")
+    links = replace(
+        LINKS,
+        dags={**LINKS.dags, "update__demand": hourly},
+        decided={("demand", NOW): ("update__demand", "hourly 1")},
+    )
+    found = cells(status_page(Overview(at=NOW, models=(BUSY,)), links))
+    assert found["Last decision"][0] == "http://airflow/dags/update__demand/runs/hourly%201"
+    assert found["Next run"][1] == "http://airflow/dags/update__demand"
 
 
 def test_texts_are_escaped_and_a_model_without_links_is_plain() -> None:
