@@ -16,6 +16,7 @@ from pipelines.packaging.version import ModelVersion, read_version
 from pipelines.release.ledger import Entry, Ledger
 from pipelines.release.registry import Registry, VersionInfo
 from pipelines.release.verification import recorded_content, verified_entries
+from pipelines.release.version_facts import NoSuchVersion, removed_version
 from pipelines.spec.combine import other_names
 from pipelines.spec.model import ModelSpec
 
@@ -43,7 +44,7 @@ class VersionReader:
         """Load a version and the evidence saved in it.
 
         Raises:
-            GauntletError: there is no such version.
+            NoSuchVersion: there is no such version, or it was removed.
             IntegrityError: its content is not what was registered, or evidence is missing.
             Unavailable: the registry does not answer.
         """
@@ -76,11 +77,14 @@ class VersionReader:
             entries: the verified chain of the version's lineage; default: it is read.
 
         Raises:
-            GauntletError: there is no such version.
+            NoSuchVersion: there is no such version, or it was removed.
             IntegrityError: the ledger has no decision about it, or another hash.
             Unavailable: the registry or the ledger does not answer.
         """
-        info = self.registry.get(model, number)
+        try:
+            info = self.registry.get(model, number)
+        except NoSuchVersion as absent:
+            raise self._removed(model, number) or absent from None
         if entries is None:
             entries = verified_entries(model, self.ledger, info.lineage, chosen=True)
         recorded = recorded_content(entries, number)
@@ -95,6 +99,17 @@ class VersionReader:
                 hint="do not use it; `gauntlet rollback` restores a former champion",
             )
         return info
+
+    def _removed(self, model: str, number: str) -> NoSuchVersion | None:
+        """The error for a version that a lineage has decided about; ``None`` if none has.
+
+        A registry without any version of the model is another one, from which nothing was removed.
+        """
+        for lineage in self.ledger.lineages(model) if self.registry.versions(model) else ():
+            entries = self.ledger.entries(model, lineage)
+            if number in {entry.candidate for entry in entries}:
+                return removed_version(model, number, lineage)
+        return None
 
     def fetch(self, info: VersionInfo) -> Path:
         """The directory of a version from ``verified``, as a checked copy on this machine.

@@ -130,13 +130,28 @@ def check_no_alias(info: VersionInfo, names: Sequence[str]) -> None:
         )
 
 
-def no_such_version(model: str, version: str) -> GauntletError:
+class NoSuchVersion(GauntletError):  # noqa: N818 - named as the family in core is
+    """The registry does not have a version."""
+
+
+def no_such_version(model: str, version: str) -> NoSuchVersion:
     """The exception for a version that does not exist."""
-    return GauntletError(
+    return NoSuchVersion(
         "there is no such version",
         where=model,
         got=f"version {version}",
         hint=f"`gauntlet ledger {model}` shows which there were; is GAUNTLET_MLFLOW_URI right?",
+    )
+
+
+def removed_version(model: str, version: str, lineage: str) -> NoSuchVersion:
+    """The exception for a version that a lineage has decided about, and that was removed."""
+    why = "a retraining removes what nothing needs" if lineage == LIVE else "the lineage was pruned"
+    return NoSuchVersion(
+        "this version was removed from the registry",
+        where=f"{model}, lineage {lineage}",
+        got=f"version {version}",
+        hint=f"{why}; its decisions are kept: `gauntlet ledger {model} --lineage {lineage}`",
     )
 
 

@@ -36,7 +36,7 @@ def plan_adoption(model: str, lineage: str, collaborators: RetrainCollaborators)
     gates that are declared now. Nothing is written.
 
     Raises:
-        GauntletError: the lineage is ``live``, or has promoted nothing of its own.
+        GauntletError: the lineage is ``live``, has promoted nothing of its own, or was pruned.
         SpecError: the recipe does not fit into the present declaration.
         IntegrityError: the version is not what was registered, or the ledger cannot be followed.
     """

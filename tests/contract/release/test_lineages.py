@@ -153,6 +153,9 @@ def test_a_pruned_lineage_keeps_its_decisions_and_no_version(three: Home, tmp_pa
     assert not files.exists()
     assert [one.version for one in three.registry.versions("demand")] == ["1", "2", "3"]
     assert three.ledger.champion("demand", PAST) == "backfill-1"
+    declared = ModelSpec.model_validate(declaration())
+    with pytest.raises(GauntletError, match="the lineage was pruned"):
+        plan_adoption("demand", PAST, parts(three, tmp_path, load_spec=lambda _: declared))
     with pytest.raises(GauntletError, match="never pruned"):
         prune_lineage("demand", "live", collaborators)
 

@@ -9,7 +9,7 @@ from pipelines.core.findings import Verdict
 from pipelines.flows.versions import VersionReader
 from pipelines.packaging.package import content_digest
 from pipelines.release.registry import Registration
-from pipelines.release.version_facts import FACTS
+from pipelines.release.version_facts import FACTS, NoSuchVersion
 from tests.support.promotion_home import AT, Home, home, inputs
 
 __all__ = ["home"]
@@ -36,6 +36,20 @@ def test_a_decided_version_is_fetched(home: Home, reader: VersionReader) -> None
 def test_a_rejected_version_may_be_read_as_well(home: Home, reader: VersionReader) -> None:
     version = decided(home, "run-1", Verdict.FAIL)
     assert reader.verified("demand", version).version == version
+
+
+def test_a_version_that_was_removed_is_no_version_that_never_was(
+    home: Home, reader: VersionReader
+) -> None:
+    removed, kept = decided(home, "run-1", Verdict.FAIL), decided(home, "run-2", Verdict.FAIL)
+    home.registry.remove(home.registry.get("demand", removed))
+    with pytest.raises(NoSuchVersion, match="was removed from the registry"):
+        reader.load("demand", removed)
+    with pytest.raises(NoSuchVersion, match="there is no such version"):
+        reader.load("demand", "99")
+    home.registry.remove(home.registry.get("demand", kept))
+    with pytest.raises(NoSuchVersion, match="is GAUNTLET_MLFLOW_URI right"):
+        reader.load("demand", kept)
 
 
 def forge(home: Home, version: str) -> None:
