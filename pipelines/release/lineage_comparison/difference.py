@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipelines.core.findings import Gate
+from pipelines.core.findings import Gate, Verdict
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.packaging.origin import Origin
 from pipelines.release.ledger import Entry
@@ -24,6 +24,7 @@ class Difference(StrEnum):
     LABEL_MATURITY = "label_maturity"  # the same points, and fewer of them had a label in one run
     ENVIRONMENT = "environment"  # Python, a library or the machine's architecture
     CODE = "code"  # this project
+    RELEASE = "release"  # both passed every gate; only one needed live traffic or an approval
     BUDGET = "budget"  # the lineages have error budgets of their own
     UNKNOWN = "unknown"  # nothing of the ledger, and a version does not say what made it
 
@@ -79,6 +80,9 @@ def _found(
     first, second = facts
     if not same_champions:
         yield Difference.EARLIER_WEEK
+    needs = _needs_besides_gates(one), _needs_besides_gates(other)
+    if one.outcome != other.outcome and None not in needs and needs[0] != needs[1]:
+        yield Difference.RELEASE
     if one.recipe != other.recipe:
         yield Difference.RECIPE
     elif one.spec != other.spec:
@@ -91,6 +95,15 @@ def _found(
             yield Difference.ENVIRONMENT
         if made[0].code != made[1].code:
             yield Difference.CODE
+
+
+def _needs_besides_gates(entry: Entry) -> tuple[str, str] | None:
+    """What a candidate needs that passed every gate; ``None`` for any other candidate."""
+    decision, facts = entry.decision, entry.facts
+    if decision is None or facts is None:
+        return None
+    passed = all(gate.verdict is Verdict.PASS for gate in decision.gates)
+    return (facts.rollout, facts.review) if passed else None
 
 
 def _declared(first: CandidateFacts | None, second: CandidateFacts | None) -> Iterator[Difference]:

@@ -18,7 +18,8 @@ _DIFFERENCES = (
     "<b>declaration</b>, a <b>data revision</b> (events arrived or changed later), "
     "<b>label maturity</b> (labels that one run did not have yet), the <b>environment</b> (Python, "
     "libraries), the <b>code</b> of this project, <b>randomness</b> (seeds, or nothing that is "
-    "recorded), or the error <b>budget</b>."
+    "recorded), the <b>release</b> (live traffic or an approval that only one of them needs), or "
+    "the error <b>budget</b>."
 )
 
 

@@ -232,6 +232,23 @@ def test_a_difference_is_attributed_and_the_next_week_follows_from_it(
     assert later.differences == (), "the same findings and outcome"
 
 
+@pytest.mark.parametrize("needs", [{"rollout": "pending"}, {"review": "required"}])
+def test_a_backfill_that_promotes_what_live_has_to_release_differs_by_the_release(
+    home: Home, needs: dict[str, Any]
+) -> None:
+    promoted(home, "first", None, 0)
+    at = AT + WEEK
+    made = inputs("live", home.register("live"), "1", **needs)
+    promote(made.model_copy(update={"as_of": at}), home.ledger, home.registry, FixedClock(at))
+    begun(home, 1)
+    promoted(home, "past", "1", 1, PAST)
+    held = inputs("held", home.register("held"), "1", Verdict.FAIL, **needs)
+    at = AT + 2 * WEEK
+    promote(held.model_copy(update={"as_of": at}), home.ledger, home.registry, FixedClock(at))
+    promoted(home, "next", "backfill-1", 2, PAST)
+    assert weeks(home) == [("release",), ("earlier_week",)]
+
+
 def test_decisions_of_one_day_are_compared_although_hours_apart(three: Home) -> None:
     begun(three, 1)
     made = inputs("later", three.register("later", PAST), "1", lineage=PAST)
