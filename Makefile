@@ -27,7 +27,7 @@ test: setup  ## every test but the long simulations; also the examples in docstr
 	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 browser-test: setup  ## the pages in a real browser, on a desk and on a telephone; needs Chromium
-	@command -v chromedriver >/dev/null || { \
+	@$(BIN)/python -c 'import sys; from tests.support.services.browser import programs; sys.exit(not programs())' || { \
 	  echo "Chromium and its driver are not installed. On Debian: apt-get install chromium chromium-driver"; exit 1; }
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/e2e/browser
 

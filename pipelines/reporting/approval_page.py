@@ -76,7 +76,7 @@ def _rows(entry: Entry) -> Iterator[tuple[str, ...]]:
     for gate in entry.decision.gates:
         against = f"; not {', '.join(gate.not_passed)}" if gate.not_passed else ""
         waived = f"; waived: {', '.join(gate.waived)}" if gate.waived else ""
-        result = f"{gate.findings} check{'s' if gate.findings > 1 else ''}{against}{waived}"
+        result = f"{gate.findings} check{'' if gate.findings == 1 else 's'}{against}{waived}"
         yield (
             f"gate {gate.gate.replace('_', ' ')}",
             SIGNS[gate.verdict],

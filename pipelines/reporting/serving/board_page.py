@@ -174,7 +174,7 @@ def _amounts(entities: Sequence[BoardEntity], has_orders: bool) -> list[str]:
     cells = [_amount(sum(one.prediction for one in entities))]
     if has_orders:
         known = [one.stock for one in entities if one.stock is not None]
-        cells.append(_amount(sum(known) if known else None))
+        cells.append(_stock(sum(known) if known else None))
         cells.append(f"{sum(_units(one.order) for one in entities):,}")
     return cells
 
@@ -191,6 +191,11 @@ def _units(order: float | None) -> int:
 
 def _amount(value: float | None) -> str:
     return "-" if value is None else f"{value:,.1f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def _stock(value: float | None) -> str:
+    """A stock; where it is counted in whole units, it has no decimals."""
+    return f"{value:,.0f}" if value is not None and value.is_integer() else _amount(value)
 
 
 def _cut(count: int) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipelines.core.markup import url_part
-from tests.dags.conftest import airflow_database, dags, store_dag
+from tests.dags.conftest import airflow_database, dags, pytest_unconfigure, store_dag
 from tests.support.pharmacy import CLOCK, RICH, ROOT, SECOND, Pharmacy
 from tests.support.servers import Server, free_port, mlflow, program_of
 from tests.support.services.browser import chromium
@@ -24,7 +24,7 @@ from tests.support.services.running import SERVING
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-__all__ = ["airflow_database"]
+__all__ = ["airflow_database", "pytest_unconfigure"]  # a fixture, and what removes its folder
 DAY = timedelta(days=1)
 USER, PASSWORD = "admin", "of the tests"
 JOBS = ("retrain", "materialize", "monitor", "score")

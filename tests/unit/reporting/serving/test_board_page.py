@@ -57,6 +57,14 @@ def test_a_stock_below_zero_is_out_of_stock() -> None:
     assert "<dt>out of stock</dt><dd>2</dd>" in page
 
 
+def test_a_stock_in_whole_units_has_no_decimals() -> None:
+    page = board_page(board(entity("a", stock=69.0), entity("b", stock=1175.0)))
+    for wanted in ("69", "1,175", "1,244"):
+        assert f'<td class="n">{wanted}</td>' in page
+    assert "69.0" not in page
+    assert '<td class="n">2.5</td>' in board_page(board(entity("a", stock=2.5)))
+
+
 def test_versions_of_another_label_are_named() -> None:
     assert "declared one: 4)" in board_page(board(other_label=("4",)))
     assert "declared one" not in board_page(board())
