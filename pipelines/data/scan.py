@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -36,7 +37,7 @@ from pipelines.data.events import (
     day_start,
     partition_day,
 )
-from pipelines.data.object_schema import object_schema
+from pipelines.data.object_schema import is_readable, object_schema
 from pipelines.data.paths import files_sql
 from pipelines.data.week_sums import WeekSum, add_weeks, week_columns, week_sum
 from pipelines.spec.streams import Stream
@@ -217,7 +218,7 @@ def _scan(
         f"count_if({cut} AND known_time < event_time), count_if({cut} AND {early}) "
         f"FROM ({hashed}) GROUP BY {_OBJECT}, happened, known"
     )
-    found = connection.execute(
+    query = (
         "SELECT object, sum(rows), sum(visible), "
         "list([happened, known, visible, high, low]) FILTER (visible > 0), "
         "min(first_known), max(last_known), min(first_event), max(last_event), "
@@ -225,7 +226,20 @@ def _scan(
         f"FROM ({by_week}) AS by_week(object, happened, known, rows, visible, high, low, "
         "first_known, last_known, first_event, last_event, missing, backward, ancient) "
         "GROUP BY object"
-    ).fetchall()
+    )
+    try:
+        found = connection.execute(query).fetchall()
+    except duckdb.Error as cause:
+        damaged = [one.key for path, one in paths.items() if not is_readable(Path(path))]
+        if not damaged:
+            raise
+        raise DataError(
+            "an object is damaged",
+            where=f"stream {name}, object {damaged[0]}",
+            got=str(cause).splitlines()[0],
+            wanted="a Parquet file that can be read to its end",
+            hint="write the object again, or take it away",
+        ) from cause
     for path, *_, missing, backward, ancient in found:
         where = f"stream {name}, object {paths[path].key}"
         problems = (

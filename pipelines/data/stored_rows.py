@@ -19,14 +19,12 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.names import internal
 from pipelines.core.time import from_epoch_us
 from pipelines.data.canonical import hash_sums, quoted, row_hash
-from pipelines.data.object_schema import object_schema
+from pipelines.data.object_schema import DAMAGED, is_readable, object_schema
 from pipelines.data.paths import files_sql
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.predictions import LOG
 
 _NAMED = re.compile(r"(?:.*/)?([0-9a-f]+-[0-9a-f]{32})\.parquet")
-
-_DAMAGED = (pa.ArrowInvalid, OSError, duckdb.Error)  # how libraries say that a file cannot be read
 
 
 def names_of_parts(
@@ -136,8 +134,10 @@ def lost_rows(before: Sequence[Path], now: Sequence[Path]) -> int:
     """
     try:
         return _lost_rows(before, now)
-    except _DAMAGED:
-        return _lost_rows(*([path for path in paths if _is_whole(path)] for paths in (before, now)))
+    except DAMAGED:
+        return _lost_rows(
+            *([path for path in paths if is_readable(path)] for paths in (before, now))
+        )
 
 
 def _lost_rows(before: Sequence[Path], now: Sequence[Path]) -> int:
@@ -146,16 +146,6 @@ def _lost_rows(before: Sequence[Path], now: Sequence[Path]) -> int:
     if not now:
         return sum(pq.ParquetFile(path).metadata.num_rows for path in before)
     return int(_of_difference("count(*)", before, now))
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether every row of a file can be read."""
-    try:
-        for _ in pq.ParquetFile(path).iter_batches():
-            pass
-    except _DAMAGED:
-        return False
-    return True
 
 
 def earliest_added(before: Sequence[Path], now: Sequence[Path], column: str) -> datetime | None:

@@ -97,6 +97,19 @@ def test_a_damaged_object_hides_no_other(world: World, sales_rows: Rows) -> None
             check_named_rows(connection, [(first, day[0].key), (third, day[2].key)], "store")
 
 
+def test_an_object_whose_pages_are_damaged_is_named(world: World, sales_rows: Rows) -> None:
+    world.put("a.parquet", sales_rows([1, 1]))
+    world.put("b.parquet", sales_rows([2, 2], units=pa.array([7, 8])))
+    damaged = world.store.folder / DAY / "b.parquet"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:4] + b"\xff" * 40 + whole[44:])
+    with pytest.raises(DataError, match="an object is damaged") as raised:
+        world.rows()
+    assert raised.value.where.endswith(f"{DAY}/b.parquet")
+    damaged.write_bytes(whole)
+    assert world.rows() == 4
+
+
 def test_rows_may_be_added_and_objects_merged(world: World, sales_rows: Rows) -> None:
     world.put("a.parquet", sales_rows([1]))
     assert world.rows() == 1
