@@ -1,6 +1,7 @@
 """Links from Airflow's pages to MLflow: a menu entry, and a button on each task instance.
 
-The button leads to the version that the task or its run reported, else to the model.
+The button leads to the page that the task made, to the version that it or its run reported, else to
+the model.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pipelines.core.markup import url_part
 from pipelines.core.version_id import registered_models
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
     from sqlalchemy.orm import Session
@@ -65,12 +68,21 @@ class ModelInMLflow(BaseOperatorLink):
         if not page:
             return ""
         with create_session() as session:
-            version = reported_version(session, ti_key.dag_id, ti_key.run_id, ti_key.task_id)
+            reports = _reports(session, ti_key.dag_id, ti_key.run_id)
+        own = reports.pop(ti_key.task_id, None)
+        if own and isinstance(own, str):
+            return own
+        version = _first_version([own, *reports.values()])
         return version_page(ti_key.dag_id.partition("__")[2], version) if version else page
 
 
-def reported_version(session: Session, dag_id: str, run_id: str, task_id: str = "") -> str:
-    """The version that a task reported, else the newest that its run reported; "" if none did."""
+def reported_version(session: Session, dag_id: str, run_id: str) -> str:
+    """The newest version that a run reported; "" if it reported none."""
+    return _first_version(_reports(session, dag_id, run_id).values())
+
+
+def _reports(session: Session, dag_id: str, run_id: str) -> dict[str, Any]:
+    """What the tasks of a run returned, by their ids, the newest first."""
     from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
     from sqlalchemy import select
 
@@ -80,9 +92,11 @@ def reported_version(session: Session, dag_id: str, run_id: str, task_id: str = 
         .where(XComModel.key == XCOM_RETURN_KEY)
         .order_by(XComModel.timestamp.desc())
     )
-    own_first = sorted(session.scalars(returned), key=lambda kept: kept.task_id != task_id)
-    found = (_version_in(XComModel.deserialize_value(kept)) for kept in own_first)
-    return next(filter(None, found), "")
+    return {kept.task_id: XComModel.deserialize_value(kept) for kept in session.scalars(returned)}
+
+
+def _first_version(reports: Iterable[Any]) -> str:
+    return next(filter(None, map(_version_in, reports)), "")
 
 
 def _version_in(report: Any) -> str:

@@ -220,6 +220,31 @@ def test_a_week_waits_while_a_shell_runs_the_same_backfill(
     assert run_task(parsed, first, "request").ti.state == "success"
 
 
+def test_the_button_of_the_comparison_leads_to_its_page(
+    create: Any, links_file: ModuleType
+) -> None:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    newest, page = create()[-1], "http://mlflow.example:5000/#/experiments/1/runs/a8c0"
+    with create_session() as session:
+        for task, value in (("register", {"ids": {"version": "backfill-3"}}), ("compare", page)):
+            XComModel.set(
+                key="return_value",
+                value=value,
+                dag_id=DAG,
+                run_id=newest.run_id,
+                task_id=task,
+                session=session,
+            )
+    button, found = links_file.ModelInMLflow(), {}
+    for task in ("compare", "decide"):
+        key = SimpleNamespace(dag_id=DAG, run_id=newest.run_id, task_id=task)
+        found[task] = button.get_link(None, ti_key=key)
+    assert found["compare"] == page
+    assert "/models/demand.backfill/versions/3" in found["decide"]
+
+
 def test_an_order_that_cannot_work_is_refused(parsed: Any, create: Any, home: Path) -> None:
     newest = create(reverse=True, max_active_runs=1)[-1]
     assert "begins with its newest week" in str(run_task(parsed, newest, "request").error)
@@ -261,7 +286,6 @@ def published(home: Path) -> list[str]:
     [
         ("register", {"ids": {"version": "backfill-3"}}, "models/demand.backfill/versions/3"),
         ("contract", {"ids": {}}, "models/demand.backfill"),
-        ("compare", "http://mlflow.example/#/runs/1", "models/demand.backfill"),
     ],
 )
 def test_the_button_of_a_task_leads_to_the_version_that_it_reported(
