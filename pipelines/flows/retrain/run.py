@@ -222,13 +222,15 @@ def identify_run(
         "suite": digest_of(dict(suite)),
     }
     digest = digest_of(about | ({"update": True} if request.update else {}))[:16]
+    # Releases up to 0.1.0 requested approvals in other lineages too, where none can be given.
+    undecided = _OPEN_OUTCOMES if request.lineage == LIVE else {Outcome.SUPERSEDED}
     entries = verified_entries(request.model, ledger, request.lineage)
     decisions = [
         entry
         for entry in entries
         if entry.run.startswith(f"{digest}.")
         and entry.kind not in _NO_DECISIONS
-        and entry.outcome not in _OPEN_OUTCOMES
+        and entry.outcome not in undecided
     ]
     if decisions:
         return RunIdentity(digest, decisions[-1].champion_before, decisions[-1])

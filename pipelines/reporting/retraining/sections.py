@@ -52,6 +52,7 @@ _REFRESH_HEADLINES = {
 _BACKFILL_HEADLINES = {
     Outcome.PROMOTE: "would have been promoted",
     Outcome.FIRST_VERSION: "would have been promoted as the first champion",
+    Outcome.AWAIT_REVIEW: "would have waited for an approval",  # by releases up to 0.1.0
     Outcome.REJECT: "would have been rejected",
     Outcome.HOLD: "would have been held back: not proved",
     Outcome.SUPERSEDED: "void: the champion of the backfill changed meanwhile",

@@ -18,6 +18,8 @@ from pipelines.flows.lineages.adoption import plan_adoption
 from pipelines.flows.lineages.champion_errors import with_errors
 from pipelines.flows.lineages.compare import candidate_facts
 from pipelines.flows.lineages.pruning import prune_lineage
+from pipelines.flows.retrain.request import Request
+from pipelines.flows.retrain.run import identify_run
 from pipelines.flows.versions import VersionReader
 from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.lineage_comparison.comparison import compare_lineages
@@ -247,6 +249,27 @@ def test_a_backfill_that_promotes_what_live_has_to_release_differs_by_the_releas
     promote(held.model_copy(update={"as_of": at}), home.ledger, home.registry, FixedClock(at))
     promoted(home, "next", "backfill-1", 2, PAST)
     assert weeks(home) == [("release",), ("earlier_week",)]
+
+
+def test_a_review_that_an_earlier_release_requested_in_a_backfill_stays_its_decision(
+    home: Home,
+) -> None:
+    """Judged anew without a review, it would be promoted although its entries ask for approval."""
+    spec = ModelSpec.model_validate(declaration(review="required"))
+    request = Request(model="demand", as_of=AT, lineage=PAST)
+    run = identify_run(request, spec, {}, home.ledger).id
+    made = inputs(run, home.register(run, PAST), None, lineage=PAST, review="required")
+    awaits = home.promote(made)
+    assert awaits.outcome == "await_review"
+    assert identify_run(request, spec, {}, home.ledger).decided == awaits
+    promote(
+        made.model_copy(update={"facts": made.facts.model_copy(update={"review": "none"})}),
+        home.ledger,
+        home.registry,
+        FixedClock(AT),
+    )
+    with pytest.raises(IntegrityError, match="needs an approval"):
+        verified_entries("demand", home.ledger, PAST)
 
 
 def test_decisions_of_one_day_are_compared_although_hours_apart(three: Home) -> None:

@@ -124,12 +124,14 @@ def airflow_server(
 
     server = Server(program_of(command, log, environment=environment), answers, log)
     server.start()
-    login = {"username": USER, "password": PASSWORD}
-    token = _post(f"{address}/auth/token", login, "")["access_token"]
-    page = f"{address}/dags/monitor__demand/runs"
-    run = _post(f"{address}/api/v2/dags/monitor__demand/dagRuns", {"logical_date": None}, token)
-    yield address, f"{page}/{url_part(run['dag_run_id'])}"
-    server.stop()
+    try:
+        login = {"username": USER, "password": PASSWORD}
+        token = _post(f"{address}/auth/token", login, "")["access_token"]
+        page = f"{address}/dags/monitor__demand/runs"
+        run = _post(f"{address}/api/v2/dags/monitor__demand/dagRuns", {"logical_date": None}, token)
+        yield address, f"{page}/{url_part(run['dag_run_id'])}"
+    finally:
+        server.stop()
 
 
 def _post(address: str, body: dict[str, Any], token: str) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.core.findings import Finding, Gate, Verdict, make_finding
 from pipelines.gates.audit.recipe_diff import recipe_changes
-from pipelines.release.policy import Facts, decide
+from pipelines.release.policy import Facts, Outcome, decide
 from pipelines.reporting.plots import evaluation_plots
 from pipelines.reporting.retraining.sections import VersionReview, headline, slices_section
 from pipelines.reporting.retraining.version_page import version_page
@@ -60,6 +60,9 @@ def test_a_version_of_a_backfill_is_not_announced_as_the_champion(reviewed: Make
     assert headline(replace(about, spec=reviewed_spec)).startswith(f"{title}, if approved\n")
     worse = replace(decided(reviewed(-2.0)), lineage="lineage-1", spec=reviewed_spec)
     assert headline(worse).partition("\n")[0].endswith("would have been rejected")
+    awaits = about.decision.model_copy(update={"outcome": Outcome.AWAIT_REVIEW})
+    old = headline(replace(about, decision=awaits))
+    assert "would have waited for an approval" in old, "an earlier release requested it"
 
 
 def test_the_page_reports_what_the_year_has_left_and_corrects_the_gain(reviewed: Make) -> None:
