@@ -113,7 +113,7 @@ def _recipe(name: str, path: Path) -> ModelSpec:
 
 def _announce(opened: Backfill, spec: ModelSpec) -> None:
     dates = opened.request.as_of
-    console.print(f"lineage {opened.lineage}, {len(dates)} retrainings, as of")
+    console.print(f"lineage {opened.lineage}; retrainings as of")
     for at in dates:
         console.print(f"  {instant_text(at)}", highlight=False)
     if spec.review == "required":

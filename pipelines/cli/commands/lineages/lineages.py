@@ -35,13 +35,15 @@ def lineages(
 
     with bar("reading") as progress:
         connections = connect_known(name)
-        removed = {}
+        for lineage in prune or ():
+            connect_known(name, lineage)  # all of them, before anything is removed
         for lineage in prune or ():
             from pipelines.flows.lineages.pruning import prune_lineage
 
             progress(f"removing {lineage}")
-            connect_known(name, lineage)
-            removed[lineage] = prune_lineage(name, lineage, connections.retraining)
+            removed = prune_lineage(name, lineage, connections.retraining)
+            if not as_json:
+                console.print(f"{rich_text(lineage)}: versions removed: {removed}")
         book = connections.ledger
         found = [summarize(name, one, book) for one in book.lineages(name)]
         kept = Counter(info.lineage for info in connections.registry.versions(name))
@@ -49,8 +51,6 @@ def lineages(
         listed = [{**one.as_json(), "versions": kept[one.lineage]} for one in found]
         answer("lineages", {"model": name, "lineages": listed})
         return
-    for lineage, versions in removed.items():
-        console.print(f"{rich_text(lineage)}: versions removed: {versions}")
     table = Table(title=None)
     titles = ("lineage", "begins with", "as of", "decisions", "promoted", "champion", "versions")
     for title in titles:
