@@ -92,6 +92,20 @@ def _request() -> Request:
     return Request(**request)
 
 
+def _update_request(model: str) -> Request:
+    """The request of an update as of this run's instant."""
+    context = get_current_context()
+    run = context["dag_run"]
+    return Request(
+        model=model,
+        as_of=run_as_of(context["params"], run),
+        reason=f"{run.run_type.value} run of Airflow",
+        update=True,
+        requested_by=run.triggering_user_name or "",
+        dag_run=dag_run_page(run.dag_id, run.run_id),
+    )
+
+
 # Each step decides whether it has anything to do, as in a shell. It therefore also runs after
 # skipped steps, and only an upstream failure stops it.
 @task(trigger_rule=TriggerRule.NONE_FAILED)
@@ -210,16 +224,7 @@ def update_champion(model: str) -> dict[str, Any]:
     from pipelines.flows.update.steps import update
     from pipelines.wiring import connect
 
-    context, connections = get_current_context(), connect(progress=Progress())
-    run = context["dag_run"]
-    request = Request(
-        model=model,
-        as_of=run_as_of(context["params"], run),
-        reason=f"{run.run_type.value} run of Airflow",
-        update=True,
-        requested_by=run.triggering_user_name or "",
-        dag_run=dag_run_page(run.dag_id, run.run_id),
-    )
+    request, connections = _update_request(model), connect(progress=Progress())
     try:
         done = update(request, connections.retraining, lambda one: show_step(request, one))
     except NothingToUpdate as absent:
