@@ -11,6 +11,7 @@ import pytest
 from pipelines.core.errors import FormatError
 from pipelines.drift.multivariate import fit_space, joint_profile
 from pipelines.drift.profile import reference_profile
+from pipelines.drift.training_range import weeks_inside
 from pipelines.drift.version_profile import LABEL, PREDICTION, VersionProfile
 from pipelines.packaging.version import PROFILE, evidence_path, profile_bytes, read_profile
 
@@ -30,11 +31,13 @@ def small_profile() -> VersionProfile:
     )
     space = fit_space(rows, ["units", "price", "shop"])
     assert space is not None
+    joint = joint_profile(space, rows)
     return VersionProfile(
         training=reference_profile(rows, ["units", "price", "shop", LABEL]),
         predictions=reference_profile(rows[10:], [PREDICTION]),
         space=space,
-        joint=joint_profile(space, rows),
+        joint=joint,
+        inside=weeks_inside(rows, ["units", "price"], space, joint),
     )
 
 
@@ -54,6 +57,13 @@ def test_a_profile_is_stored_in_its_one_form_and_read_back(tmp_path: Path) -> No
     stored = (GOLDEN / "next" / PROFILE).read_bytes()
     assert profile_bytes(small_profile()) == stored
     assert read_profile(with_profile(tmp_path, stored)) == small_profile()
+
+
+def test_a_profile_from_before_its_weeks_were_counted_is_read(tmp_path: Path) -> None:
+    stored = json.loads((GOLDEN / "next" / PROFILE).read_bytes())
+    assert stored.pop("inside")
+    read = read_profile(with_profile(tmp_path, json.dumps(stored).encode()))
+    assert read == small_profile().model_copy(update={"inside": ()})
 
 
 def test_a_newer_profile_is_never_read_silently(tmp_path: Path) -> None:
