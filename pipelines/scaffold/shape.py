@@ -111,14 +111,14 @@ def choose_shape(connection: Any, profile: FileProfile, roles: Roles, answers: A
     elif roles.panel and roles.step > _SLOW:
         kind, every = Kind.SLOW_PANEL, timedelta()
     horizon, delay = _label_times(connection, profile, roles, answers, kind)
-    maturity, longest = parse_duration(horizon.text) + delay, (span - 4 * WEEK) / 2
-    if not parse_duration(horizon.text) or maturity > longest:
+    maturity, slowest = parse_duration(horizon.text) + delay, (span - 4 * WEEK) / 2
+    if not parse_duration(horizon.text) or maturity > slowest:
         raise SpecError(
             "the horizon does not fit the file: it is trained on labels that have matured, and "
             "judged on later ones",
             where=str(profile.file),
             got=f"a horizon of {horizon.text} and a delay of {duration_text(delay)}",
-            wanted=f"more than 0, and at most {duration_text(longest // DAY * DAY)} together",
+            wanted=f"more than 0, and at most {duration_text(slowest // DAY * DAY)} together",
             hint="name a shorter --horizon or --known-time, or import a longer history",
         )
     weeks = span // WEEK
@@ -137,7 +137,9 @@ def choose_shape(connection: Any, profile: FileProfile, roles: Roles, answers: A
             return entities * (window // every)
         return _rows_between(connection, profile, roles, last - window)
 
-    longer = takewhile(lambda one: one <= span / 3, (recent + n * WEEK for n in count()))
+    # Labels need their time twice: before the recent window, and after it.
+    longest = min(span / 3, span - train * WEEK - 2 * maturity)
+    longer = takewhile(lambda one: one <= longest, (recent + n * WEEK for n in count()))
     recent = next((one for one in longer if rows_of(one) >= _FEWEST_ROWS), recent)
     label = profile.column(roles.label.text)
     binary = (label.smallest, label.largest, label.distinct) in (

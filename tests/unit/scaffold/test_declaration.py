@@ -72,6 +72,24 @@ def test_a_window_has_rows_enough_to_be_judged_where_the_file_is_long(
     assert spec.gates.recent_window.minimum_rows == 30
 
 
+@pytest.mark.parametrize(("days", "weeks"), [(14, 17), (140, 4)])
+def test_a_longer_window_leaves_room_for_training_and_for_both_waits(
+    examine: Callable[..., Any], tmp_path: Path, days: int, weeks: int
+) -> None:
+    """Of two outcomes a week, 34 need 17 weeks: too many where each label is known after 20."""
+    rows = []
+    for n in range(120):
+        at = START + timedelta(days=3.5 * n)
+        closed = at + timedelta(days=days, hours=-1)
+        rows.append(f"{n},{at.isoformat()},{closed.isoformat()},{n % 50},{n % 2}")
+    answers = Answers(label="returned", label_known_at="closed_at")
+    with examine("order_no,ordered_at,closed_at,amount,returned", rows) as file:
+        spec = loaded(file.propose("returns", "orders", None, answers), tmp_path)
+    span = timedelta(days=3.5 * 119)
+    assert spec.split.train + spec.split.recent + 2 * spec.maturity <= span
+    assert spec.split.recent == timedelta(weeks=weeks)
+
+
 def test_monthly_figures_predict_the_next_one(examine: Callable[..., Any], tmp_path: Path) -> None:
     months = [f"{2018 + n // 12}-{1 + n % 12:02}-01" for n in range(72)]
     rows = [f"{month},{group},{n % 11}" for n, month in enumerate(months) for group in "abc"]
