@@ -203,6 +203,17 @@ def duration_text(value: timedelta) -> str:
     return text or "0d"
 
 
+def rounded_text(value: timedelta) -> str:
+    """A duration that is not negative in whole hours, or in minutes below one hour.
+
+    >>> rounded_text(timedelta(hours=30, minutes=31)), rounded_text(timedelta(seconds=8))
+    ('1d7h', 'less than 1m')
+    """
+    unit = timedelta(hours=1) if value >= timedelta(hours=1) else timedelta(minutes=1)
+    rounded = round(value / unit) * unit
+    return duration_text(rounded) if rounded else "less than 1m"
+
+
 def time_left(elapsed: timedelta, done: int, total: int) -> str:
     """How long the rest of some work takes at the pace so far, as the end of a message.
 

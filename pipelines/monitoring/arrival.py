@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 
 from pipelines.core.arrays import Floats
-from pipelines.core.time import duration_text
+from pipelines.core.time import rounded_text
 from pipelines.monitoring.quiet_windows import rate_of
 from pipelines.monitoring.report import Alarm, Arrival, Cause
 from pipelines.quality.repeats import DayRepeats
@@ -33,6 +33,7 @@ def silence_alarm(arrival: Arrival, factor: float) -> Alarm | None:
     silent, pause = arrival.silent_for_s, arrival.longest_pause_s
     if silent is None or pause is None or silent <= factor * pause:
         return None
+    lasts, lasted = (rounded_text(timedelta(seconds=one)) for one in (silent, pause))
     weeks = np.array(arrival.pauses_s)
     others = [np.delete(weeks, place).max(initial=0.0) for place in range(len(weeks))]
     quiet = [bool(own > factor * other) for own, other in zip(weeks, others, strict=True)]
@@ -47,8 +48,8 @@ def silence_alarm(arrival: Arrival, factor: float) -> Alarm | None:
         cost=None,
         false_alarm_rate=rate_of(quiet),
         quiet_windows=len(quiet),
-        evidence=f"{arrival.stream} has sent no row for {_text(silent)}; its longest earlier pause "
-        f"was {_text(pause)}",
+        evidence=f"{arrival.stream} has sent no row for {lasts}; its longest earlier pause was "
+        f"{lasted}",
     )
 
 
@@ -91,9 +92,3 @@ def repeat_alarm(stream: str, days: Sequence[DayRepeats]) -> Alarm | None:
 def _bound(usual: Floats) -> float:
     """The share of repeated rows from which a day is unusual."""
     return max(upper_prediction_bound(usual, LEVEL), float(usual.mean()) + LEAST_SHARE)
-
-
-def _text(seconds: float) -> str:
-    """A duration with a precision that people read: days and hours, or minutes."""
-    unit = 3600 if seconds >= 3600 else 60
-    return duration_text(timedelta(seconds=round(seconds / unit) * unit))

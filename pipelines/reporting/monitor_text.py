@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from pipelines.core.findings import Interval
-from pipelines.core.time import duration_text, instant_text
+from pipelines.core.time import instant_text, rounded_text
 from pipelines.monitoring.report import ActionKind, Alarm, MonitorReport, WeekPerformance
 from pipelines.monitoring.training_range import SOURCES, least_inside
 
@@ -212,16 +212,11 @@ def _arrivals(report: MonitorReport) -> Iterator[str]:
         if one.silent_for_s is None:
             yield f"Stream {one.stream}: no row"
             continue
-        text = f"Stream {one.stream}: newest row {_duration(one.silent_for_s)} ago"
+        silent = rounded_text(timedelta(seconds=one.silent_for_s))
+        text = f"Stream {one.stream}: newest row {silent} ago"
         if one.longest_pause_s is not None:
-            text += f", longest pause {_duration(one.longest_pause_s)}"
+            text += f", longest pause {rounded_text(timedelta(seconds=one.longest_pause_s))}"
         yield text
-
-
-def _duration(seconds: float) -> str:
-    """A duration in whole hours, or in minutes below one hour."""
-    unit = 3600 if seconds >= 3600 else 60
-    return duration_text(timedelta(seconds=round(seconds / unit) * unit))
 
 
 def _wrapped(text: str, indent: str = "  ") -> list[str]:
