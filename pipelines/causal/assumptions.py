@@ -72,11 +72,12 @@ def balance_check(arms: Arms) -> Assumption:
     alike = spread[np.ix_(used, used)] / np.outer(scale[used], scale[used])
     away = gap[used] / scale[used]
     p_value = float(chi2.sf(away @ np.linalg.pinv(alike) @ away, np.linalg.matrix_rank(alike)))
+    means = "are not shown to differ" if p_value > ALPHA else "differ"
     return Assumption(
         name="balance",
         holds=p_value > ALPHA,
-        reason=f"{int(used.sum())} covariate(s) from before the comparison have the same means in "
-        f"both arms; p = {p_value:.2g}",
+        reason=f"the means of {int(used.sum())} covariate(s) from before the comparison {means} "
+        f"between the arms; p = {p_value:.2g}",
     )
 
 

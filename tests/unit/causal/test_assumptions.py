@@ -13,6 +13,7 @@ ARMS = draw_arms(ArmsWorld(), np.random.default_rng(10)).arms
 def test_randomised_arms_pass_every_check():
     assert sample_ratio_check(ARMS.challenger, ARMS.stage).holds
     assert balance_check(ARMS).holds
+    assert "are not shown to differ between the arms" in balance_check(ARMS).reason
     assert outcome_check(ARMS.challenger, np.ones(2000, bool)).holds
 
 
@@ -21,7 +22,9 @@ def test_each_check_finds_its_own_violation():
     assert not sample_ratio_check(ARMS.challenger[lost], ARMS.stage[lost]).holds
     assert not outcome_check(ARMS.challenger, lost).holds
     moved = replace(ARMS, covariates=ARMS.covariates + 0.3 * ARMS.challenger[:, None])
-    assert not balance_check(moved).holds
+    unequal = balance_check(moved)
+    assert not unequal.holds
+    assert "differ between the arms" in unequal.reason
 
 
 def test_without_covariates_balance_cannot_be_checked():
