@@ -34,7 +34,7 @@ from pipelines.flows.effects.groups import (
 from pipelines.flows.effects.search import search_groups
 from pipelines.flows.release.collaborators import ReleaseCollaborators
 from pipelines.gates.canary.arm_rows import ArmRows, declared_rollout, read_arms
-from pipelines.gates.canary.evidence import maturity_time
+from pipelines.gates.canary.evidence import first_maturity
 from pipelines.gates.canary.sums import EntityTotals, entity_totals
 from pipelines.packaging.version import ModelVersion
 from pipelines.release.verification import verified_entries
@@ -169,15 +169,16 @@ class _Measurement:
         )
 
     def _refuse_too_few(self, there: Mask) -> None:
-        canary, challenger = declared_rollout(self.version).canary, self.rows.entities.challenger
+        rollout, challenger = declared_rollout(self.version), self.rows.entities.challenger
+        canary = rollout.canary
         if not there.any():
-            first = maturity_time(self.version.spec, self.compared.ramp.began, 0)
+            first = first_maturity(self.version.spec, rollout, self.compared.ramp.began)
             raise DataError(
                 "no outcome has matured yet",
                 where=self.where,
                 got=f"{len(there)} entities in the arms, none with a value of "
                 f"{canary.outcome.name} as of {instant_text(self.request.as_of)}",
-                wanted=f"an instant after {instant_text(first)}, when outcomes begin to mature",
+                wanted=f"an instant from {instant_text(first)} on, when outcomes begin to mature",
             )
         counts = int((there & challenger).sum()), int((there & ~challenger).sum())
         if min(counts) < canary.minimum_entities:

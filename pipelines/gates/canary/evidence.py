@@ -19,6 +19,7 @@ from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Ramp
 from pipelines.spec.live_metrics import LATE
 from pipelines.spec.model import ModelSpec
+from pipelines.spec.rollout import Rollout
 
 _EMPTY = PeriodSums(arms=())
 
@@ -91,3 +92,15 @@ def maturity_time(spec: ModelSpec, began: datetime, week: int) -> datetime:
         for metric in spec.rollout.canary.metrics
     ]
     return began + timedelta(days=WEEK * week) + max(waits)
+
+
+def first_maturity(spec: ModelSpec, rollout: Rollout, began: datetime) -> datetime:
+    """Return the instant before which no outcome has matured: that of the earliest request or day.
+
+    Arguments:
+        spec: the declaration of the version under test.
+        rollout: its rollout.
+        began: when the arms began to be answered.
+    """
+    measure = rollout.measures.get(rollout.canary.outcome.name)
+    return began + (spec.maturity if measure is None else timedelta(days=1) + measure.delay)

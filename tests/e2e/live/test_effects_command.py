@@ -25,6 +25,7 @@ from tests.support.rollout_factory import (
     HOUR,
     ROLLOUT,
     VERDICT,
+    WAIT,
     at,
     challenged,
     in_mlflow,
@@ -105,8 +106,10 @@ def test_errors_name_what_is_missing(harmed: Pharmacy) -> None:
         effects(harmed, arms="holdback")
     with pytest.raises(DataError, match="no request was answered in the arms"):
         effects(harmed, as_of=CANARY + HOUR)
-    with pytest.raises(DataError, match="no outcome has matured yet"):
-        effects(harmed, as_of=CANARY + 3 * DAY)
+    first = CANARY + DAY + WAIT
+    with pytest.raises(DataError, match=f"an instant from {instant_text(first)} on"):
+        effects(harmed, as_of=first - HOUR)
+    assert effects(harmed, as_of=first).outcome.best.challengers
 
 
 def test_the_command_answers_first_and_writes_page_plot_and_json(
