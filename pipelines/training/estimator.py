@@ -100,7 +100,8 @@ def declared_estimator(spec: ModelSpec, seed: int) -> BaseEstimator:
         estimator = _library_estimator(spec.estimator.path, spec.estimator.parameters, seed, where)
     _right_kind(estimator, spec, where)
     if spec.update is not None:
-        check_updatable(estimator, where)
+        search = spec.estimator.search
+        check_updatable(estimator, search.parameters if search else {}, where)
     return estimator
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from pipelines.core.errors import SpecError
@@ -28,19 +30,28 @@ def steps_of(estimator: Any) -> tuple[list[Any], Any]:
     return preparing, estimator
 
 
-def check_updatable(estimator: BaseEstimator, where: str) -> None:
-    """Check that an estimator can learn from further rows.
+def check_updatable(
+    estimator: BaseEstimator, searched: Mapping[str, Sequence[Any]], where: str
+) -> None:
+    """Check that an estimator can learn from further rows, whatever a search chooses.
 
     Arguments:
         estimator: as declared.
+        searched: the values of each parameter that a search compares.
         where: place in the declaration, for errors.
 
     Raises:
         SpecError: its last step has no ``partial_fit``, or its parameters rule it out.
     """
-    _, last = steps_of(estimator)
-    problem = _problem(last)
-    if problem:
+    known = estimator.get_params()
+    found = [
+        clone(estimator).set_params(**{name: value})
+        for name, values in searched.items()
+        if name in known  # a search reports others
+        for value in values
+    ]
+    problems = (_problem(steps_of(one)[1]) for one in (estimator, *found))
+    if problem := next(filter(None, problems), ""):
         raise SpecError(
             "an estimator cannot be updated",
             where=where,

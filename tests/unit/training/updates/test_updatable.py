@@ -26,7 +26,7 @@ from pipelines.training.updates.updatable import check_updatable, steps_of
     ],
 )
 def test_estimators_that_learn_further_are_accepted(estimator: Any) -> None:
-    check_updatable(estimator, "m: estimator")
+    check_updatable(estimator, {}, "m: estimator")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,28 @@ def test_estimators_that_learn_further_are_accepted(estimator: Any) -> None:
 )
 def test_others_are_refused_with_the_reason(estimator: Any, reason: str) -> None:
     with pytest.raises(SpecError, match=reason):
-        check_updatable(estimator, "m: estimator")
+        check_updatable(estimator, {}, "m: estimator")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "searched", "reason"),
+    [
+        (SGDClassifier(), {"early_stopping": [False, True]}, "early_stopping: true"),
+        (MLPRegressor(), {"alpha": [0.1, 1.0], "solver": ["sgd", "lbfgs"]}, "solver: lbfgs"),
+        (
+            make_pipeline(StandardScaler(), SGDClassifier()),
+            {"sgdclassifier__class_weight": [None, "balanced"]},
+            "class_weight: balanced",
+        ),
+    ],
+)
+def test_a_search_may_try_no_value_that_rules_updates_out(
+    estimator: Any, searched: dict[str, list[Any]], reason: str
+) -> None:
+    with pytest.raises(SpecError, match=reason):
+        check_updatable(estimator, searched, "m: estimator")
+    harmless = {name: values[:1] for name, values in searched.items()}
+    check_updatable(estimator, {**harmless, "unknown": [1]}, "m: estimator")
 
 
 def test_nested_steps_are_found_in_order() -> None:
