@@ -44,9 +44,9 @@ class LearnedPoints(TrainedCandidate):
     changes: tuple[Finding, ...]
 
 
-def new_rows(opened: UpdateRun) -> int:
-    """How many labelled points an update adds."""
-    rows = read_rows(opened.run.spec, opened.run.workspace.path(FRAME), opened.points)
+def labelled_points(opened: UpdateRun, window: Window) -> int:
+    """How many points of the frame in a window have a label."""
+    rows = read_rows(opened.run.spec, opened.run.workspace.path(FRAME), window)
     return int(rows["label"].notna().sum())
 
 

@@ -17,7 +17,7 @@ from pipelines.flows.retrain.request import Request, StepReport
 from pipelines.flows.retrain.retention import remove_expired
 from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.flows.retrain.steps import Retraining
-from pipelines.flows.update.learn import check_update, learn_points, new_rows
+from pipelines.flows.update.learn import check_update, labelled_points, learn_points
 from pipelines.flows.update.prepare import UpdateRun, open_update
 
 
@@ -97,10 +97,12 @@ def skipped_because(opened: UpdateRun) -> str:
     update, points = opened.update, opened.points
     if points.duration < update.every:
         return f"skipped: no whole interval of {duration_text(update.every)} has matured"
-    rows = new_rows(opened)
+    rows, recent = labelled_points(opened, points), opened.run.plan.recent
     if rows < update.minimum_rows:
         return (
             f"skipped: {rows} labelled points in {points}, wanted {update.minimum_rows}; the next "
             "update learns them"
         )
+    if not labelled_points(opened, recent):
+        return f"skipped: no point in {recent} has a label, so an update could not be judged"
     return ""

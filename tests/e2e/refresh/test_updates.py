@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from pipelines.connections import Connections
 from pipelines.core.errors import SpecError
+from pipelines.core.time import FixedClock
 from pipelines.flows.check import check_readiness
 from pipelines.flows.frames import window_rows
 from pipelines.flows.monitor.outcomes import read_outcomes
@@ -19,6 +21,7 @@ from pipelines.flows.monitor.run import monitor
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.update.prepare import NothingToUpdate, open_update
 from pipelines.flows.update.steps import perform
+from pipelines.gates.champion.emergency import WORSE_THAN_NAIVE
 from pipelines.packaging.version import TWIN, UPDATE, ModelVersion, evidence_path
 from pipelines.release.ledger import replay
 from pipelines.release.policy import Outcome
@@ -78,6 +81,13 @@ def test_an_update_uses_no_try(home: VisitsHome) -> None:
         names = [finding.name for finding in entry.findings]
         assert "budget.level" not in names
         assert "recent_window.primary" not in names
+
+
+def test_what_is_found_about_the_anchor_is_not_taken_for_the_champion(home: VisitsHome) -> None:
+    updates = [one for one in home.parts.ledger.entries("visits") if one.lane == "update"]
+    assert len(updates) == 3
+    for entry in updates:
+        assert WORSE_THAN_NAIVE not in {finding.name for finding in entry.findings}
 
 
 def test_the_same_events_give_the_same_bytes(
@@ -141,6 +151,19 @@ def test_an_instant_with_few_points_is_skipped_and_leaves_no_entry(home: VisitsH
     assert done.result is None
     assert "wanted 500" in done.report.summary
     assert home.parts.ledger.entries("visits") == before
+
+
+def test_without_labels_in_the_recent_window_nothing_is_judged(
+    shared: Connections, tmp_path: Path
+) -> None:
+    later = shared.clock.now() + timedelta(days=8)
+    silent = VisitsHome(tmp_path, replace(shared, clock=FixedClock(later)))
+    silent.declare()
+    silent.retrain()
+    done = silent.update(later)  # the visits of a week are older than the recent window
+    assert done.result is None
+    assert "has a label, so an update could not be judged" in done.report.summary
+    assert len(silent.parts.ledger.entries("visits")) == 1
 
 
 def test_an_update_that_was_killed_ends_as_if_undisturbed(
