@@ -156,14 +156,14 @@ def harmless_since(found: Performance) -> datetime | None:
     return week_window(complete[-1].start).start
 
 
-def naive_alarm(finding: Finding | None, since: datetime | None) -> Alarm | None:
+def naive_alarm(finding: Finding, since: datetime) -> Alarm | None:
     """The alarm of a champion that was shown to be worse than the naive forecast.
 
     Arguments:
-        finding: of the newest comparison; ``None`` before the first.
+        finding: of the newest comparison.
         since: when it was compared.
     """
-    if finding is None or finding.verdict is not Verdict.FAIL:
+    if finding.verdict is not Verdict.FAIL:
         return None
     return Alarm(
         name=finding.name,

@@ -103,5 +103,5 @@ def test_a_broken_champion_is_replaced_in_the_first_week(tmp_path: Path, turned:
     assert (entries[-1].lane, entries[-1].kind) == ("emergency", "promotion")
     assert tries(entries, done.run.spec.gates.budget) == ()
     last = entries[-1]
-    assert champion_health(entries, last.champion_before, last.recorded_at) == alarm
-    assert champion_health(entries, last.champion_after, last.recorded_at) is None
+    assert champion_health(entries, last.champion_before) == (alarm, last.as_of)
+    assert champion_health(entries, last.champion_after) is None

@@ -105,17 +105,18 @@ def champion(
         connections = connect_known(name, lineage)
         moment = instant(at, connections.clock.now())
         entries = verified_entries(name, connections.ledger, lineage)
-    moves = [entry for entry in entries if entry.moves and entry.recorded_at <= moment]
+    known = [entry for entry in entries if entry.recorded_at <= moment]
+    moves = [entry for entry in known if entry.moves]
     version = moves[-1].champion_after if moves else None
     trained = training_dates(entries, version)
-    health = champion_health(entries, version, moment)
+    health = champion_health(known, version)
     if as_json:
         since = moves[-1].as_json()["recorded_at"] if moves else None
         answer(
             "champion",
             {"model": name, "lineage": lineage, "at": instant_text(moment), "version": version}
             | {"since": since, "trained": trained.as_json() if trained else None}
-            | {"health": health.as_json() if health else None},
+            | {"health": health.finding.as_json() if health else None},
         )
     elif version is None:
         console.print(f"{name} had no champion at {instant_text(moment)}")
@@ -127,7 +128,7 @@ def champion(
         if trained is not None:
             console.print(trained.summary)
         if health is not None:
-            show_findings([health], everything=True)
+            show_findings([health.finding], everything=True)
 
 
 def rollback(

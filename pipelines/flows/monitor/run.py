@@ -167,7 +167,7 @@ def _observe(opened: _Opened) -> MonitorReport:
     drift = fresh_drift(champion, outcomes.fresh, outcomes.served, spec.monitor, as_of)
     record = _newest_record(opened)
     state = refresh_state(spec.gates.refresh, _refresh_case(opened, record))
-    naive, compared_at = _champion_health(opened)
+    naive = champion_health(opened.entries, champion.number)
     realised = performance(spec, outcomes.weeks, record.fresh_losses())
     drifted = _drift_alarms(spec, drift, realised)
     found = [
@@ -178,7 +178,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         *drifted,
         performance_alarm(realised),
         concept_alarm(spec, outcomes.held_out, outcomes.served),
-        naive_alarm(naive, compared_at),
+        naive_alarm(*naive) if naive else None,
         age_alarm(spec, state, champion.fitted_until),
         account_alarm(spec, state),
         earlier_version_alarm(spec, outcomes.earlier),
@@ -200,7 +200,7 @@ def _observe(opened: _Opened) -> MonitorReport:
         performance=realised,
         age=champion_age(state),
         arrivals=arrived,
-        findings=(*windows[0].findings, *([naive] if naive else [])),
+        findings=(*windows[0].findings, *([naive.finding] if naive else [])),
         ranges=ranges,
         attribution=fresh_attribution(
             champion, spec, outcomes.fresh, drift.columns if drift else ()
@@ -282,15 +282,6 @@ def _refresh_case(opened: _Opened, record: RefreshRecord) -> RefreshCase:
         minimum_effect=spec.metric.minimum_effect,
         answered=last_answer(opened.entries),
     )
-
-
-def _champion_health(opened: _Opened) -> tuple[Finding | None, datetime | None]:
-    """The newest comparison of the champion with the naive forecast, and its as-of."""
-    for entry in reversed(opened.entries):
-        found = champion_health([entry], opened.champion.number, entry.recorded_at)
-        if found is not None:
-            return found, entry.as_of
-    return None, None
 
 
 def _loaded(versions: VersionReader, model: str, numbers: Sequence[str]) -> Iterator[ModelVersion]:

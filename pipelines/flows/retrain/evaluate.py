@@ -46,6 +46,7 @@ def _evaluate(run: Run, trained: TrainedCandidate) -> Evaluation:
             naive=recent.naive,
         ),
         refresh=run.lane in ("refresh", "update"),
+        anchor=run.lane == "update",
     )
     if not found.comparisons or (trained.training is None and not recent.rivals):
         return found

@@ -135,6 +135,7 @@ def evaluate(
     predictions: WindowPredictions,
     *,
     refresh: bool = False,
+    anchor: bool = False,
 ) -> Evaluation:
     """Compare a candidate on the recent window, and make the gate's findings.
 
@@ -150,6 +151,8 @@ def evaluate(
         predictions: of these rows.
         refresh: the candidate is the champion's recipe on newer data. The window then bounds harm
             only: nothing is tested for being better, and luck does not decide.
+        anchor: the version compared with is the anchor of the champion, which has been updated
+            since. Whether it is worse than the naive forecast says nothing about the champion.
 
     Raises:
         DifferentRows: if predictions were made for other rows.
@@ -187,7 +190,8 @@ def evaluate(
     if undefined:
         missing = window_findings.no_comparison(baseline, undefined)
         return record(_Results(findings=(matured, missing)))
-    champion = _champion_health(spec, metric, arms) if baseline == "champion" else ()
+    serves = baseline == "champion" and not anchor
+    champion = _champion_health(spec, metric, arms) if serves else ()
     replacing = _emergency(spec, metric, arms, primary) if alarms(champion) else ()
     emergency = is_emergency((*champion, *replacing))
     guarded, guard_findings = _guardrails(spec, arms)
