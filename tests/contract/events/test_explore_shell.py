@@ -1,13 +1,11 @@
 """``gauntlet explore``: one query, a pipe of statements, and the shells."""
 
-import io
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -58,15 +56,22 @@ def standard_input(file: Path) -> Iterator[None]:
         os.close(kept)
 
 
-def piped(shop: Pharmacy, statements: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()", *AT]
+def piped(
+    shop: Pharmacy, typed: str, *words: str, before: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, with what is typed as its standard input.
+
+    Arguments:
+        before: Python that the process runs first.
+    """
+    program = f"{before}\nfrom pipelines.cli import main\nmain()"
     return subprocess.run(
-        command,
-        input=statements,
+        [sys.executable, "-c", program, *AT, *words],
+        input=typed,
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | shop.environment,
+        env=os.environ | shop.environment | environment,
     )
 
 
@@ -111,15 +116,21 @@ def test_a_write_in_the_shell_fails_too(
     assert listing(folder) == before, "something was written"
 
 
-@pytest.mark.skipif(find_spec("IPython") is not None, reason="IPython wants a terminal")
+@pytest.mark.parametrize("installed", [True, False], ids=["IPython", "Python"])
 def test_a_python_session_has_everything_ready(
-    shop: Pharmacy, monkeypatch: pytest.MonkeyPatch
+    shop: Pharmacy, tmp_path: Path, installed: bool
 ) -> None:
     typed = "print(len(sql('FROM sales')), list(streams), spec.name, frame.count().execute() > 0)\n"
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    reported = shop.cli(*AT, "--python")
-    assert reported.code == 0, reported.err
-    assert "10 ['sales'] sales True" in reported.out
+    reported = piped(
+        shop,
+        typed,
+        "--python",
+        before="" if installed else "import sys\nsys.modules['IPython'] = None",
+        IPYTHONDIR=str(tmp_path / "ipython"),  # instead of the settings and history in the home
+    )
+    assert reported.returncode == 0, reported.stderr
+    assert "10 ['sales'] sales True" in reported.stdout
+    assert ("IPython" in reported.stdout) is installed, "which session was opened"
 
 
 def test_ledger_registry_and_online_store_are_not_opened(shop: Pharmacy) -> None:
