@@ -30,45 +30,17 @@ class Book:
     def add(self, kind: str, run: str, after: str | None = None, **more: object) -> Entry:
         head = self.entries[-1] if self.entries else None
         champion = head.champion_after if head else None
-        body = {
-            "model": "demand",
-            "kind": kind,
-            "run": run,
-            "as_of": NOW,
-            "champion_before": champion,
-            "champion_after": after or champion,
-            "reasons": ("a test",),
-        }
-        draft = NewEntry.model_validate(body).model_copy(update=more)
-        entry = Entry.append_to(draft, head, NOW)
+        change = draft(kind, run, champion, after or champion, **more)
+        entry = Entry.append_to(change, head, NOW)
         self.entries.append(entry)
         return entry
 
     def judged(self, version: str, outcome: Outcome, lane: Lane = "change") -> Entry:
         """A decision about a version."""
-        run = f"run-{version}"
-        champion = self.entries[-1].champion_after
-        return self.add(
-            "decision",
-            run,
-            facts=Facts(
-                run=run,
-                candidate=version,
-                champion=champion,
-                champion_at_decision=champion,
-                rollout="pending",
-                lane=lane,
-            ),
-            decision=Decision(
-                outcome=outcome,
-                case="offline",
-                reasons=("a test",),
-                gates=(),
-                evidence=EVIDENCE_HASH,
-                policy="3",
-            ),
-            findings=(finding("recent_window.primary"),),
-        )
+        run, champion = f"run-{version}", self.entries[-1].champion_after
+        findings = (finding("recent_window.primary"),)
+        judged = judgement(run, version, champion, outcome, lane)
+        return self.add("decision", run, findings=findings, **judged)
 
     def moved(self, stage: Stage, version: str = "2", after: str | None = None) -> Entry:
         """A transition of a version's rollout."""
@@ -81,6 +53,43 @@ class Book:
     ) -> NextAction:
         state = ReleaseState.from_entries("demand", self.entries)
         return next_action(state, evidence, as_of, now or as_of)
+
+
+def draft(kind: str, run: str, before: str | None, after: str | None, **more: object) -> NewEntry:
+    """An entry to be appended, with the champion before and after it."""
+    body = {
+        "model": "demand",
+        "kind": kind,
+        "run": run,
+        "as_of": NOW,
+        "champion_before": before,
+        "champion_after": after,
+        "reasons": ("a test",),
+    }
+    return NewEntry.model_validate(body).model_copy(update=more)
+
+
+def judgement(
+    run: str, version: str, champion: str | None, outcome: Outcome, lane: Lane = "change"
+) -> dict[str, Facts | Decision]:
+    """The facts and the decision of an entry about a version, as its fields."""
+    facts = Facts(
+        run=run,
+        candidate=version,
+        champion=champion,
+        champion_at_decision=champion,
+        rollout="pending",
+        lane=lane,
+    )
+    decision = Decision(
+        outcome=outcome,
+        case="offline",
+        reasons=("a test",),
+        gates=(),
+        evidence=EVIDENCE_HASH,
+        policy="3",
+    )
+    return {"facts": facts, "decision": decision}
 
 
 def finding(name: str, verdict: Verdict = Verdict.PASS) -> Finding:

@@ -1,6 +1,6 @@
 """A challenger's trial: what stands after which moves, and which moves there are."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -9,8 +9,8 @@ from pipelines.adapters.ledger.sql import SqlLedger
 from pipelines.core.errors import GauntletError
 from pipelines.core.time import FixedClock
 from pipelines.release.budget import budget_account
-from pipelines.release.ledger import Entry, NewEntry
-from pipelines.release.policy import Decision, Facts, Outcome
+from pipelines.release.ledger import Entry
+from pipelines.release.policy import Outcome
 from pipelines.release.rollout.holdback_periods import holdback_periods
 from pipelines.release.rollout.recording import StageChange
 from pipelines.release.rollout.recording import record_transition as record
@@ -24,8 +24,8 @@ from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.spec.rollout import Canary, LiveOutcome, Rollout
 from pipelines.spec.training import BudgetGate
+from tests.support.release.rollout_book import NOW, draft, judgement
 
-NOW = datetime(2026, 3, 2, tzinfo=UTC)
 ROLLOUT = Rollout(
     canary=Canary(
         outcome=LiveOutcome(name="absolute_error", minimum_effect=0.5), stages=(0.05, 0.1)
@@ -52,43 +52,13 @@ def record_transition(
     return record(state(ledger), change, ledger, NOW)
 
 
-def draft(kind: str, run: str, before: str | None, after: str | None) -> NewEntry:
-    return NewEntry.model_validate(
-        {
-            "model": "demand",
-            "kind": kind,
-            "run": run,
-            "as_of": NOW,
-            "champion_before": before,
-            "champion_after": after,
-            "reasons": ("a test",),
-        }
-    )
-
-
 def challenged(ledger: SqlLedger, version: str, run: str, champion: str = "1") -> Entry:
     """A decision by which ``version`` passed every offline gate against the champion."""
     chain = ledger.entries("demand")
     if not chain:
         chain = (ledger.append(draft("first_version", "first", None, champion), after=0),)
-    facts = Facts(
-        run=run,
-        candidate=version,
-        champion=champion,
-        champion_at_decision=champion,
-        rollout="pending",
-    )
-    decision = Decision(
-        outcome=Outcome.START_ROLLOUT,
-        case="offline",
-        reasons=("live traffic decides",),
-        gates=(),
-        evidence="e",
-        policy="3",
-    )
-    requested = draft("decision", run, champion, champion).model_copy(
-        update={"facts": facts, "decision": decision}
-    )
+    judged = judgement(run, version, champion, Outcome.START_ROLLOUT)
+    requested = draft("decision", run, champion, champion, **judged)
     return ledger.append(requested, after=chain[-1].sequence)
 
 
