@@ -21,7 +21,7 @@ from tests.support.processes.memory_folder import temporary_files_in_memory
 # The longest files and folders first, so that all workers end together.
 LONGEST_FIRST = (
     "deploy/test_airflow.py",
-    "trap/test_availability_traps.py",
+    "trap/availability",
     "e2e/live",
     "e2e/serving",
     "trap/test_incidents.py",
