@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import chain, count, islice, pairwise, takewhile
+from itertools import chain, islice, pairwise, takewhile
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -177,7 +177,8 @@ def backfill_instants(
             raise SpecError(
                 "the time between two instants is zero", got=str(every), wanted="such as 7d"
             )
-        found: Iterator[datetime] = (first + number * every for number in count())
+        steps = range((last - first) // every + 1)
+        found: Iterator[datetime] = (first + number * every for number in steps)
     elif spec.schedule is not None:
         found = _scheduled(spec.schedule, spec.schedule_zone, first)
     else:

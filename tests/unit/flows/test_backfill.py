@@ -34,6 +34,11 @@ def test_both_ends_are_inclusive() -> None:
     assert backfill_instants(SPEC, MONDAY, MONDAY + 14 * DAY, 7 * DAY) == weekly
 
 
+def test_a_long_time_between_instants_leaves_the_first_one_only() -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    assert backfill_instants(SPEC, MONDAY, last, 3_000_000 * DAY) == (MONDAY,)
+
+
 def test_a_schedule_begins_with_its_first_instant_after_the_day() -> None:
     first = datetime(2025, 10, 2, tzinfo=UTC)
     assert backfill_instants(SPEC, first, first + 8 * DAY, None) == (MONDAY,)

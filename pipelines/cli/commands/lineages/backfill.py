@@ -14,7 +14,13 @@ from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, ModelName, Reason
 from pipelines.cli.output import answer, bar, console, show_table
 from pipelines.core.errors import SpecError
-from pipelines.core.time import instant_text, parse_duration, parse_instant, refuse_ancient
+from pipelines.core.time import (
+    instant_text,
+    parse_duration,
+    parse_instant,
+    refuse_ancient,
+    refuse_future,
+)
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
@@ -65,9 +71,11 @@ def backfill(
             spec = connections.load_spec(name)
         from pipelines.flows.backfill import BackfillRequest, backfill_instants, open_backfill
 
+        begin = _instant(first, "--from")
+        refuse_future(begin, collaborators.clock.now(), "--from")
         dates = backfill_instants(
             spec,
-            _instant(first, "--from"),
+            begin,
             _instant(last, "--to", end_of_day=True),
             parse_duration(every) if every else None,
         )
@@ -91,7 +99,7 @@ def _instant(text: str, where: str, *, end_of_day: bool = False) -> datetime:
     value = parse_instant(text, where)
     refuse_ancient(value, where)
     day = "T" not in text.upper() and " " not in text.strip()
-    return value + _DAY - _TICK if day and end_of_day else value
+    return value - _TICK + _DAY if day and end_of_day else value
 
 
 def _recipe(name: str, path: Path) -> ModelSpec:
