@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from pipelines.causal.assumptions import Assumption
 from pipelines.causal.average import Effect
@@ -10,8 +11,8 @@ from pipelines.causal.groups import Claim, GroupEffect
 from pipelines.causal.report import Advice, EffectsReport, FoundEffects, MetricEffect
 from pipelines.causal.targeting import Targeting
 
-GROUP_HEADINGS = ("group", "share", "challenger", "control", "effect", "95 % interval", "shown")
-AVERAGE_HEADINGS = ("metric", "estimate", "challenger", "control", "effect", "95 % interval")
+_GROUP_HEADINGS = ("group", "share", "challenger", "control", "effect", "95 % interval", "shown")
+_AVERAGE_HEADINGS = ("metric", "estimate", "challenger", "control", "effect", "95 % interval")
 _CLAIMS = {
     Claim.GAINS: "gains",
     Claim.LOSES: "LOSES",
@@ -157,6 +158,27 @@ def magnitude(effect: Effect) -> str:
     low, high = sorted((effect.low, effect.high), key=abs)
     sign = 1.0 if effect.value > 0 else -1.0
     return f"{abs(effect.value):.3g} ({sign * low:.3g} to {sign * high:.3g})"
+
+
+class Section(NamedTuple):
+    """A table behind the answer."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+def sections(report: EffectsReport) -> Iterator[Section]:
+    """The tables behind the answer, in the order in which they are shown."""
+    yield Section("Average effects", _AVERAGE_HEADINGS, average_rows(report))
+    if report.declared:
+        yield Section("Declared groups", _GROUP_HEADINGS, group_rows(report.declared))
+    if report.found is not None:
+        rows, note = group_rows(report.found.groups), found_note(report.found)
+        yield Section("Found groups", _GROUP_HEADINGS, rows, note)
+    checked = [assumption_row(one) for one in report.assumptions]
+    yield Section("Assumptions", ("assumption", "", "why"), checked)
 
 
 def group_rows(groups: Sequence[GroupEffect]) -> list[tuple[str, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,32 +83,17 @@ def effects(
 
 def show(report: EffectsReport) -> None:
     """The answer in words, then the tables behind it."""
-    from pipelines.reporting.effects.text import (
-        AVERAGE_HEADINGS,
-        GROUP_HEADINGS,
-        assumption_row,
-        average_rows,
-        found_note,
-        group_rows,
-        sentences,
-    )
+    from pipelines.reporting.effects.text import sections, sentences
 
     for sentence in sentences(report):
         console.print(rich_text(sentence), soft_wrap=True)
-    _table(AVERAGE_HEADINGS, average_rows(report))
-    if report.declared:
-        _table(GROUP_HEADINGS, group_rows(report.declared))
-    if report.found is not None:
-        console.print(f"\n[dim]{rich_text(found_note(report.found))}[/]")
-        _table(GROUP_HEADINGS, group_rows(report.found.groups))
-    _table(("assumption", "", ""), [assumption_row(one) for one in report.assumptions])
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*map(rich_text, row))
-    console.print()
-    show_table(table)
+    for section in sections(report):
+        table = Table(title=section.title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+        for heading in section.headings:
+            table.add_column(heading, overflow="fold")
+        for row in section.rows:
+            table.add_row(*map(rich_text, row))
+        console.print()
+        if section.note:
+            console.print(f"[dim]{rich_text(section.note)}[/]")
+        show_table(table)
