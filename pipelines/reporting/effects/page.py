@@ -20,7 +20,7 @@ def effects_page(report: EffectsReport) -> str:
         f"{report.arms} against version {report.against}, from {instant_text(report.began)} to "
         f"{until}; as of {instant_text(report.as_of)}"
     )
-    plots = [effects_plot(report), report.found and calibration_plot(report.found)]
+    plots = [effects_plot(report), calibration_plot(report.found) if report.found else None]
     parts = [
         f"<h1>{html_text(title)}</h1>",
         f'<p class="facts">{html_text(facts)}</p>',
