@@ -105,9 +105,8 @@ def fresh_drift(
     newest = fresh[_lately(fresh, since)]
     unseen = unseen_texts(reference.training, newest[list(champion.spec.input_names)])
     inputs = fresh[["decision_time", *champion.spec.input_names]]
-    answered = fresh[
-        _lately(fresh, champion.plan_of_fit.recent.end)
-    ]  # the profile has those before
+    known_until = champion.plan_of_fit.recent.end  # the profile has predictions before it
+    answered = fresh[_lately(fresh, known_until)]
     return FreshDrift(
         columns=(
             *drift(reference.training, inputs),

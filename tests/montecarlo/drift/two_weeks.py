@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
+from scipy.stats import chi
 
 from pipelines.core.arrays import Floats, Mask
 from pipelines.drift.calibration import YEAR, reach
@@ -18,18 +19,20 @@ LEVEL = 1.0 / YEAR / COLUMNS
 
 
 def drift_two_weeks(replications: int) -> Iterator[MeanRow]:
-    """Alarms in a stable year of eight columns whose weekly distances are correlated.
+    """Alarms in a stable year of eight columns whose weeks are correlated.
 
     Distances have the law of the Jensen-Shannon distance of ten groups of rows, whatever the number
-    of rows. The reference is a year. Either weeks are calibrated, as in Gauntlet, or the smaller
-    distance of two neighbouring weeks is, which is what an alarm needs.
+    of rows. What is correlated are the shares of the groups; distances are less so. The reference
+    is a year. Either weeks are calibrated, as in Gauntlet, or the smaller distance of two
+    neighbouring weeks is, which is what an alarm needs.
     """
     for seed, correlation in enumerate(CORRELATIONS):
         rng = np.random.default_rng([SEED, seed])
         draw = partial(_distances, rng, correlation)
         years = [_alarms(draw()) for _ in range(replications)]
         where = f"neighbouring weeks correlated at {correlation:g}"
-        above, weeks, pairs = np.array(years, float).T
+        above, weeks, pairs, shared = np.array(years, float).T
+        yield MeanRow("correlation of neighbouring distances", where, shared)
         yield MeanRow("weeks above a threshold a year", where, above)
         yield MeanRow("false alarms a year, weeks calibrated", where, weeks, "at most", 1.0)
         yield MeanRow("false alarms a year, pairs calibrated", where, pairs)
@@ -44,12 +47,22 @@ def _distances(rng: np.random.Generator, correlation: float) -> Floats:
     return np.sqrt((values**2).sum(axis=0))
 
 
-def _alarms(distances: Floats) -> tuple[int, int, int]:
-    """Weeks with a column above its threshold, and alarms if weeks or pairs are calibrated."""
+def _alarms(distances: Floats) -> tuple[int, int, int, float]:
+    """Weeks with a column above its threshold, and alarms if weeks or pairs are calibrated.
+
+    The last value is the correlation of neighbouring distances, by their known mean and variance.
+    """
     above = _above(distances, WEEKS)
     smaller = np.minimum(distances[:, 1:], distances[:, :-1])
     pairs = _above(smaller, WEEKS - 1)[:, 1:]  # the first shares a week with the reference
-    return int(above.any(axis=0).sum()), _started(above[:, 1:] & above[:, :-1]), _started(pairs)
+    law = chi(GROUPS - 1)
+    away = (distances - law.mean()) / law.std()
+    return (
+        int(above.any(axis=0).sum()),
+        _started(above[:, 1:] & above[:, :-1]),
+        _started(pairs),
+        float((away[:, 1:] * away[:, :-1]).mean()),
+    )
 
 
 def _above(values: Floats, known: int) -> Mask:
