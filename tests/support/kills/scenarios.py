@@ -99,6 +99,14 @@ def _history(pharmacy: Pharmacy) -> None:
     pharmacy.declare()
 
 
+def _updatable(pharmacy: Pharmacy) -> None:
+    """A model that learns each matured day between retrainings."""
+    write_history(Path(pharmacy.store), START, SECOND)
+    steps = {"learning_rate": "constant", "eta0": 0.001}
+    estimator = {"path": "sklearn.linear_model.SGDRegressor", "parameters": steps}
+    pharmacy.declare(RICH, estimator=estimator, update={"every": "1d"})
+
+
 def _shadow_traffic(pharmacy: Pharmacy) -> None:
     Traffic().log(pharmacy, SECOND + HOUR, CANARY)
     write_sales(Path(pharmacy.store), SECOND, CANARY, "", 0, sales_factor(1.4))
@@ -170,8 +178,14 @@ REVIEW = (
     Command(("approve", "demand", "2", "--by", "Ann", "--evidence", "{evidence}"), LATER),
     Command(("release", "demand"), LATER, _moved_alias),
 )
+UPDATES = (
+    retrain(FIRST, FIRST, _updatable),
+    Command(("update", "demand", "--as-of", instant_text(FIRST + 2 * DAY)), LATER),
+    Command(("update", "demand", "--as-of", instant_text(FIRST + 3 * DAY)), LATER),
+    retrain(SECOND, LATER, nothing),
+)
 SHORT = (
     retrain(FIRST, LATER, _new_home),
     Command(("import", "demand", "dispensing", "{folder}/dispensing.csv"), LATER),
 )
-SCENARIOS = {"offline": OFFLINE, "review": REVIEW, "rollout": ROLLOUT_STEPS}
+SCENARIOS = {"offline": OFFLINE, "review": REVIEW, "rollout": ROLLOUT_STEPS, "updates": UPDATES}
