@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.core.findings import Finding
+from pipelines.flows.retrain.request import Request
+from pipelines.flows.retrain.run import open_run
+from pipelines.flows.retrain.steps import perform
 from pipelines.release.budget import tries
 from pipelines.simulation.scenarios import Scenario
 from tests.support.live.served_log import Production
@@ -73,3 +76,14 @@ def stopped(pharmacy: Pharmacy, **requested: Any) -> tuple[RetrainResult, dict[s
     assert len(tries(parts.ledger.entries("demand"), budget)) == before, "it was no comparison"
     assert parts.ledger.champion("demand", "live") == "1"
     return reported, findings(reported)
+
+
+def fitted(pharmacy: Pharmacy, as_of: datetime) -> dict[str, Finding]:
+    """The findings of a run that nothing stops before its candidate is fitted; it ends there."""
+    request = Request(model="demand", as_of=as_of, dry_run=True)
+    parts = pharmacy.parts().retraining
+    with parts.lock(request.model, request.lineage):
+        state = next(one for one in perform(open_run(request, parts)) if one.report.step == "train")
+    assert state.evidence.trained is not None, state.evidence.findings
+    found = state.evidence.findings
+    return {one.name: one for one in found if one.name.startswith("availability.")}

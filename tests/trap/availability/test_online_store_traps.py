@@ -17,7 +17,14 @@ from pipelines.flows.drill.run import DrillCollaborators, DrillRequest, opened
 from pipelines.flows.retrain import online_features
 from pipelines.flows.retrain.online_features import check_online_features
 from pipelines.simulation.faults import FeedStopped
-from tests.support.live.served_champion import FEATURES, SERVING, elsewhere, findings, stopped
+from tests.support.live.served_champion import (
+    FEATURES,
+    SERVING,
+    elsewhere,
+    findings,
+    fitted,
+    stopped,
+)
 from tests.support.live.served_log import Production
 from tests.support.pharmacy import FIRST, SECOND, START, Pharmacy, RetrainResult, sold
 
@@ -96,8 +103,7 @@ def test_the_same_question_has_the_same_answer_when_production_was_mended_meanwh
     again = pharmacy.retrain(SECOND)
     assert again.done.findings == first.done.findings
     assert len(pharmacy.parts().ledger.entries("demand")) == 2
-    later = pharmacy.retrain(SECOND + timedelta(minutes=1))
-    assert "train" not in later.skipped, "as of another instant it is looked up again"
+    assert fitted(pharmacy, SECOND + timedelta(minutes=1)), "as of another instant it looks again"
 
 
 def test_values_that_the_store_lost_are_found_by_a_drill(filled: Pharmacy, tmp_path: Path) -> None:
@@ -147,9 +153,8 @@ def test_a_new_feature_is_distinguished_from_one_that_vanished(
     assert set(reported.against()) == {"availability.new.medicine_sold"}
     assert "run `gauntlet materialize demand`" in found["availability.new.medicine_sold"].reason
     Production(pharmacy).materialize(SECOND)
-    later = pharmacy.retrain(SECOND + timedelta(minutes=1), dry_run=True)
-    assert "availability.online.medicine_sold" in findings(later)
-    assert "train" not in later.skipped, later.against()
+    later = fitted(pharmacy, SECOND + timedelta(minutes=1))
+    assert "availability.online.medicine_sold" in later
 
 
 def test_a_first_version_is_not_trained_on_features_that_were_never_materialized(
@@ -170,11 +175,9 @@ def test_a_store_that_has_gone_on_is_no_fault_of_a_run_that_is_late_or_is_in_the
 ) -> None:
     """The store is compared with the events as of its own instant, also when that is after the
     run's: a run waits in a queue, and the schedule's last whole interval ended days ago."""
-    reported = filled_hourly.twin(tmp_path).retrain(SECOND - late, dry_run=True)
-    found = findings(reported)
+    found = fitted(filled_hourly.twin(tmp_path), SECOND - late)
     assert found["availability.online_mismatch.sold"].verdict is Verdict.PASS
-    assert {name for name in reported.against() if name.startswith("availability.")} == set()
-    assert "train" not in reported.skipped
+    assert [f.name for f in found.values() if f.blocking and f.verdict is not Verdict.PASS] == []
 
 
 @pytest.mark.parametrize("lineage", ["backtest", "backfill"])
