@@ -19,7 +19,14 @@ from pipelines.simulation.demo.scenarios import BETTER_FORECAST
 from pipelines.spec.predictions import LOG, prediction_log
 from tests.support.live.scenario_runner import run_in_folder
 
-BOTH_WAYS = pytest.mark.parametrize("batch", [False, True], ids=["over_http", "in_batch"])
+BOTH_WAYS = pytest.mark.parametrize(
+    "batch",
+    [
+        # That requests over HTTP feed a canary is shown by test_median_forecast.py as well.
+        pytest.param(False, id="over_http", marks=pytest.mark.proof),
+        pytest.param(True, id="in_batch"),
+    ],
+)
 
 
 def verdicts(result: ScenarioResult) -> dict[str, str]:
