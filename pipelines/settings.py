@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         ge=1,
         description="of one worker, at most; never more than half of its file descriptors",
     )
+    serve_queue: int = Field(
+        default=100,
+        ge=1,
+        description="predict requests that one worker answers or that wait in it, at most",
+    )
     serve_request_s: float = Field(
         default=20,
         gt=0,

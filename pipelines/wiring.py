@@ -191,6 +191,7 @@ def serving_app(
     limits = Limits(
         body_bytes=known.serve_body_bytes,
         rows=known.serve_rows,
+        requests=known.serve_queue,
         tokens=known.tokens,
         connections=ConnectionLimits(
             known.serve_connections, known.serve_request_s

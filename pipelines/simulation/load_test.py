@@ -33,12 +33,17 @@ class LoadReport:
     broken: int = 0  # requests without an answer: refused, disconnected or timed out
     statuses: Counter[int] = field(default_factory=Counter)
     waits_s: list[float] = field(default_factory=list)  # of answers with status 200
+    due_s: list[float] = field(default_factory=list)  # when they were due, since the start
     took_s: float = 0.0
     answers: list[bytes] = field(default_factory=list)  # bodies with status 200, if kept
     complaints: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
-        """Counts, answers a second, and quantiles of the wait in milliseconds."""
+        """Counts, answers a second, and quantiles of the wait in milliseconds.
+
+        ``by_second_ms`` has the 99th percentile for each second in which requests were due; null
+        for a second without an answer.
+        """
         waits = np.array(self.waits_s) * 1e3
         quantiles = np.percentile(waits, [50, 90, 99, 99.9, 100]) if len(waits) else [None] * 5
         names = ("p50_ms", "p90_ms", "p99_ms", "p999_ms", "worst_ms")
@@ -51,7 +56,13 @@ class LoadReport:
             "complaints": dict(self.complaints.most_common(5)),
             "per_s": len(self.waits_s) / self.took_s if self.took_s else 0.0,
             **dict(zip(names, quantiles, strict=True)),
+            "by_second_ms": self._by_second(waits),
         }
+
+    def _by_second(self, waits_ms: np.ndarray) -> list[float | None]:
+        seconds = np.array(self.due_s, dtype=int)
+        each = (waits_ms[seconds == second] for second in range(max(seconds, default=-1) + 1))
+        return [float(np.percentile(own, 99)) if len(own) else None for own in each]
 
 
 @dataclass(frozen=True)
@@ -136,21 +147,22 @@ class _Load:
         self._host, self._port, self._wires, self._plan = host, port, wires, plan
         self._number, self._next = int(plan.rate * plan.seconds), 0
         self.report = LoadReport()
+        self._began = 0.0
 
     async def run(self) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop)
-        began = time.perf_counter()
-        await asyncio.gather(*(self._caller(began) for _ in range(self._plan.connections)))
-        self.report.took_s = time.perf_counter() - began
+        self._began = time.perf_counter()
+        await asyncio.gather(*(self._caller() for _ in range(self._plan.connections)))
+        self.report.took_s = time.perf_counter() - self._began
 
     def _stop(self) -> None:
         self._number = 0
 
-    async def _caller(self, began: float) -> None:
+    async def _caller(self) -> None:
         line: _Line | None = None
         while self._next < self._number:
             number, self._next = self._next, self._next + 1
-            due = began + number / self._plan.rate
+            due = self._began + number / self._plan.rate
             early = due - time.perf_counter()
             if early > 0:
                 await asyncio.sleep(early)
@@ -176,6 +188,7 @@ class _Load:
         report.statuses[status] += 1
         if status == 200:
             report.waits_s.append(time.perf_counter() - due)
+            report.due_s.append(due - self._began)
             if self._plan.keep_answers:
                 report.answers.append(body)
         else:

@@ -50,6 +50,6 @@ async def rejected(_: Request, cause: Any) -> Response:
     """The response to a ``RejectedRequestError``."""
     if not isinstance(cause, RejectedRequestError):
         raise TypeError(f"not a rejected request: {cause!r}")
-    headers = {"Retry-After": "1"} if cause.status == 503 else None
+    headers = {"Retry-After": "1"} if cause.status in (429, 503) else None
     content = json.dumps(cause.problem)  # ASCII, because the request may contain lone surrogates
     return Response(content, cause.status, headers, media_type="application/json")

@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 
+from pipelines.adapters.http.admission import Admission
 from pipelines.adapters.http.boards import board_routes
 from pipelines.adapters.http.connection_limits import STATE, ConnectionLimits
 from pipelines.adapters.http.failures import UnexpectedErrors
@@ -39,15 +40,26 @@ from pipelines.serving.service import Answer, ModelService
 
 log = logging.getLogger(__name__)
 
+# The documented responses of rejected requests.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"model": ErrorResponse} for code in (400, 401, 404, 413, 422, 429, 500, 503)
+}
 LONGEST_INTEGER = 100  # characters; longer numbers are read as a float
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one request, and the accepted bearer tokens; without tokens, access is open."""
+    """Limits of a worker, and the accepted bearer tokens; without tokens, access is open.
+
+    Arguments:
+        body_bytes: size of one request.
+        rows: points in one request.
+        requests: predict requests that are answered or wait.
+    """
 
     body_bytes: int = 1 << 20
     rows: int = 1000
+    requests: int = 100
     tokens: tuple[str, ...] = ()
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
@@ -100,7 +112,7 @@ def build_app(
     Arguments:
         endpoints: services and deployments by model name.
         metrics: metrics for ``/metrics``.
-        limits: limits of each request.
+        limits: limits of this process.
         around: context that is entered before the first request and left after the last.
         boards: folder of the models' boards; none: there are none.
     """
@@ -117,14 +129,11 @@ def build_app(
         exception_handlers={RejectedRequestError: rejected},
     )
     app.add_middleware(UnexpectedErrors)
-    problems: dict[int | str, dict[str, Any]] = {
-        code: {"model": ErrorResponse} for code in (400, 401, 404, 413, 422, 500, 503)
-    }
-
+    admission = Admission(limits.requests)
     @app.post(
         "/v1/models/{model}/predict",
         response_model=PredictResponse,
-        responses=problems,
+        responses=PROBLEMS,
         openapi_extra={
             "requestBody": {
                 "required": True,
@@ -137,9 +146,10 @@ def build_app(
         try:
             check_token(request, limits.tokens)
             endpoint = _endpoint(endpoints, model)
-            points = _points(await _body(request, limits.body_bytes), limits.rows)
-            request_id = uuid.uuid4().hex
-            answers = await run_in_threadpool(endpoint.service.answer, points, request_id)
+            body = await _body(request, limits.body_bytes)
+            with admission.admitted():
+                points, request_id = _points(body, limits.rows), uuid.uuid4().hex
+                answers = await run_in_threadpool(endpoint.service.answer, points, request_id)
         except InvalidPointError as cause:
             metrics.rejected(model, cause.code)
             raise RejectedRequestError(422, **_error_body(cause)) from cause
@@ -154,7 +164,7 @@ def build_app(
             raise
         return Response(_response_text(model, answers), media_type="application/json")
 
-    @app.get("/v1/models/{model}", responses=problems)
+    @app.get("/v1/models/{model}", responses=PROBLEMS)
     def described(model: str, request: Request) -> dict[str, Any]:
         """The deployed versions, and the columns that a predict request needs."""
         check_token(request, limits.tokens)
@@ -176,7 +186,7 @@ def build_app(
         check_token(request, limits.tokens)
         _endpoint(endpoints, model)
 
-    app.include_router(board_routes(boards, check, problems))
+    app.include_router(board_routes(boards, check, PROBLEMS))
 
     @app.get("/healthz")
     def healthy() -> dict[str, str]:

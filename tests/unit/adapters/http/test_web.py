@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -211,6 +213,31 @@ def test_a_full_journal_is_503_and_reports_when_to_come_again(tmp_path: Path) ->
     assert 'gauntlet_rejected_total{model="demand",reason="journal_full"} 1.0' in page
 
 
+def test_a_full_queue_is_429_and_reports_when_to_come_again(tmp_path: Path) -> None:
+    working, may_end = threading.Event(), threading.Event()
+
+    def waits(rows: Sequence[Row]) -> Floats:
+        working.set()
+        assert may_end.wait(60)
+        return constant_model(7)(rows)
+
+    with caller(tmp_path, Limits(requests=1), waits) as client, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.post, PATH, json=GOOD)
+        assert working.wait(60)
+        one_more = client.post(PATH, json=GOOD)
+        alive = client.get("/healthz").status_code
+        may_end.set()
+        assert first.result().status_code == 200
+        refused = client.post(PATH, content=b"{").status_code
+        later = client.post(PATH, json=GOOD).status_code
+        page = client.get("/metrics").text
+    assert (one_more.status_code, one_more.json()["error"]) == (429, "too_many_requests")
+    assert one_more.headers["retry-after"] == "1"
+    assert (alive, refused, later) == (200, 400, 200), "a place that is not given back"
+    assert 'gauntlet_rejected_total{model="demand",reason="too_many_requests"} 1.0' in page
+    assert 'gauntlet_log_rows{model="demand"} 2.0' in page, "only answers are logged"
+
+
 def test_ready_means_a_version_for_every_model(tmp_path: Path) -> None:
     with caller(tmp_path) as client:
         answer = client.get("/readyz")
@@ -240,7 +267,7 @@ def test_the_openapi_page_describes_question_answer_and_problem(tmp_path: Path) 
     requested = described["paths"]["/v1/models/{model}/predict"]["post"]
     question = requested["requestBody"]["content"]["application/json"]["schema"]
     assert set(question["properties"]) == {"points"}
-    assert {"200", "400", "401", "404", "413", "422", "503"} <= set(requested["responses"])
+    assert {"200", "400", "401", "404", "413", "422", "429", "503"} <= set(requested["responses"])
     assert {"PredictResponse", "ErrorResponse"} <= set(described["components"]["schemas"])
 
 
