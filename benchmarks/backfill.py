@@ -15,7 +15,6 @@ ahead costs nothing, but it does cost a processor. The figures of each process a
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -27,11 +26,21 @@ from typing import Any
 
 import yaml
 from parts.chain import AS_OF, HOME, declare, store
-from parts.measuring import Step, machine, peak_mib, run_side, side_by_side, timed_fits
-from run_all import write_section
+from parts.convention import Benchmark
+from parts.measuring import Step, peak_mib, run_side, side_by_side, timed_fits
 
 WEEK = timedelta(days=7)
-WEEKS, ROWS = 5, 100_000  # of the section in RESULTS.md
+WEEKS = 5  # of the section in RESULTS.md
+BENCHMARK = Benchmark(
+    name="backfill",
+    rows=100_000,
+    unit="prescriptions in 52 weeks",
+    limited_by=(
+        "Before its first week, a backfill replays past weeks as a retraining does, and it "
+        "builds the history of all weeks for the fits that it makes ahead. Only later weeks "
+        "cost less than retrainings."
+    ),
+)
 SPLIT = {"train": "84d", "recent": "28d"}
 
 
@@ -113,12 +122,8 @@ def decisions(side: str) -> list[tuple[str, str, str | None]]:
 
 def main() -> None:
     """Measure both sides; the figures as JSON in the last line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", type=int, default=ROWS, help="prescriptions in 52 weeks")
+    parser = BENCHMARK.parser(__doc__, sides=("ours", "theirs"))
     parser.add_argument("--weeks", type=int, default=WEEKS)
-    parser.add_argument("--json", action="store_true", help="only the JSON object")
-    parser.add_argument("--side", choices=("ours", "theirs"), help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.side:
         sides = {"ours": ours, "theirs": theirs}
@@ -132,8 +137,6 @@ def main() -> None:
     without = side_by_side(_step(one, one["fits_s"]), _step(two, two["fits_s"]))
     same = sum(a == b for a, b in zip(one["decisions"], two["decisions"], strict=True))
     answer = {
-        "benchmark": "backfill",
-        "rows": given.rows,
         "weeks": given.weeks,
         **whole,
         "without_training": {
@@ -143,20 +146,17 @@ def main() -> None:
         "fits_cpu_s": [round(one["fits_s"], 1), round(two["fits_s"], 1)],
         "same_decisions": same,
         "load": round(load, 1),
-        "machine": machine(),
     }
-    if (given.weeks, given.rows) == (WEEKS, ROWS):
-        write_section(f"backfill, {WEEKS} weeks, {ROWS:,} rows", table(answer))
-    if not given.json:
-        print(table(answer))
-    print(json.dumps(answer))
+    usual = (given.weeks, given.rows) == (WEEKS, BENCHMARK.rows)
+    title = f"backfill, {WEEKS} weeks, {given.rows:,} rows" if usual else ""
+    BENCHMARK.conclude(given, answer, table(given.rows, answer), title)
 
 
 def _step(side: dict[str, Any], less: float = 0.0) -> Step:
     return Step(side["wall_s"], side["cpu_s"] - less, side["mib"])
 
 
-def table(answer: dict[str, Any]) -> str:
+def table(rows: int, answer: dict[str, Any]) -> str:
     """The figures as Markdown."""
     fits = zip(answer["fits"], answer["fits_cpu_s"], strict=True)
     lines = [
@@ -168,7 +168,7 @@ def table(answer: dict[str, Any]) -> str:
         f"| peak, MiB | {answer['ours_mib']:,} | {answer['theirs_mib']:,} | |",
         f"| fits | {' | '.join(f'{many} in {took} CPU s' for many, took in fits)} | |",
         "",
-        f"{answer['weeks']} weeks, {answer['rows']:,} prescriptions in 52 weeks, 84 days of",
+        f"{answer['weeks']} weeks, {rows:,} prescriptions in 52 weeks, 84 days of",
         f"training; {answer['same_decisions']} weeks have the same outcome on the same snapshot.",
         f"{answer['load']} processes wanted a core when it began.",
     ]

@@ -3,6 +3,7 @@
     python benchmarks/backtest.py                  52 weeks, into RESULTS.md
     python benchmarks/backtest.py --cycles 14      the first 14 cycles; the others are extrapolated
     python benchmarks/backtest.py --weeks 8        fewer, printed only
+    python benchmarks/backtest.py --rows 50000     a smaller chain, printed only
 
 The events are a simulated pharmacy chain's. Both sides start with an empty home, each in a process
 of its own. The cycles are ``gauntlet retrain`` of every Monday in a lineage of its own; the
@@ -17,7 +18,6 @@ that has just matured is enlarged to 100,000 points: its rows many times, each w
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -31,8 +31,8 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything heavy is imported
 import yaml
 from parts.chain import HOME, PROJECT, SEED
-from parts.measuring import Meter, run_side
-from run_all import write_section
+from parts.convention import Benchmark
+from parts.measuring import Meter, Step, run_side, side_by_side
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.connections import Connections
@@ -43,7 +43,7 @@ from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import RetrainCollaborators, open_run
 from pipelines.flows.retrain.steps import perform, retrain
 from pipelines.settings import Settings
-from pipelines.simulation.scale import SMALL
+from pipelines.simulation.scale import SMALL, Scale
 from pipelines.simulation.world import World
 from pipelines.simulation.writing import write_world
 from pipelines.wiring import connect
@@ -54,21 +54,42 @@ AFTER = 2  # weeks of events after the last Monday, until labels have matured
 WEEKS = 52
 KEPT = 26  # candidates: the span of a record
 POINTS = 100_000  # of the week that kept candidates are scored on
+DAYS = 364  # of which the rows are counted
+BENCHMARK = Benchmark(
+    name="backtest",
+    rows=round(DAYS * SMALL.prescriptions_per_day),
+    unit="prescriptions in 52 weeks",
+    limited_by="Fits take 42 of 77 CPU seconds. Each policy then replays 52 decisions.",
+)
 CHANGES = {"split": {"train": "84d", "recent": "28d"}}
 
 
-def events(weeks: int) -> Path:
+def chain(rows: int) -> Scale:
+    """The small chain, or one with so many prescriptions and as many for each pharmacy."""
+    if rows == BENCHMARK.rows:
+        return SMALL
+    part = rows / BENCHMARK.rows
+    return SMALL.model_copy(
+        update={
+            "name": f"{SMALL.name}_{rows}",
+            "pharmacies": max(2, round(SMALL.pharmacies * part)),
+            "prescriptions_per_day": SMALL.prescriptions_per_day * part,
+        }
+    )
+
+
+def events(scale: Scale, weeks: int) -> Path:
     """The folder with the chain's events; written once and kept."""
-    folder = HOME / f"backtest-{SMALL.name}-{weeks}"
+    folder = HOME / f"backtest-{scale.name}-{weeks}"
     finished = folder / ".finished"
     if not finished.exists():
-        window = Window(SMALL.start, FIRST + (weeks + AFTER) * WEEK)
-        write_world(World(SMALL, SEED), LocalStore(folder), window)
+        window = Window(scale.start, FIRST + (weeks + AFTER) * WEEK)
+        write_world(World(scale, SEED), LocalStore(folder), window)
         finished.touch()
     return folder
 
 
-def opened(home: Path, weeks: int, at: datetime) -> Connections:
+def opened(home: Path, store: Path, at: datetime) -> Connections:
     """The product's parts in a home, with a clock that stands still."""
     for name in ("models", "expectations"):
         (home / name).mkdir(parents=True, exist_ok=True)
@@ -82,7 +103,7 @@ def opened(home: Path, weeks: int, at: datetime) -> Connections:
         home=home,
         models=home / "models",
         expectations=home / "expectations",
-        store=str(events(weeks)),
+        store=str(store),
     )
     return connect(settings, clock=FixedClock(at))
 
@@ -101,11 +122,11 @@ def timed_fits(meter: Meter) -> None:
     vars_of.fit = fit
 
 
-def one_backtest(weeks: int, home: Path) -> dict[str, Any]:
+def one_backtest(store: Path, weeks: int, home: Path) -> dict[str, Any]:
     """``gauntlet backtest`` over all Mondays, from an empty home."""
     meter, end = Meter(), FIRST + weeks * WEEK
     timed_fits(meter)
-    parts = opened(home, weeks, end + AFTER * WEEK)
+    parts = opened(home, store, end + AFTER * WEEK)
     with meter.step("whole"):
         request = BacktestRequest(model="demand", first=FIRST, end=end)
         report = run_backtest(request, parts.backtesting)
@@ -113,21 +134,25 @@ def one_backtest(weeks: int, home: Path) -> dict[str, Any]:
     return meter.as_json() | found | {"fits_s": _fits(meter)}
 
 
-def separate_cycles(weeks: int, cycles: int, home: Path) -> dict[str, Any]:
+def separate_cycles(store: Path, cycles: int, home: Path) -> dict[str, Any]:
     """``gauntlet retrain`` of each Monday in turn, then the scoring of the kept candidates."""
     meter, trained, after_first = Meter(), 0, {}
     timed_fits(meter)
     with meter.step("whole"):
-        began = time.process_time()
+        began, started = time.process_time(), time.perf_counter()
         for number in range(cycles):
             at = FIRST + number * WEEK
-            done = retrain(_request(at), opened(home, weeks, at).retraining)
+            done = retrain(_request(at), opened(home, store, at).retraining)
             trained += done.evidence.trained is not None
             if not number:
-                after_first = {"cpu_s": time.process_time() - began, "fits_s": _fits(meter)}
+                after_first = {
+                    "cpu_s": time.process_time() - began,
+                    "wall_s": time.perf_counter() - started,
+                    "fits_s": _fits(meter),
+                }
     fits = _fits(meter)
     at = FIRST + cycles * WEEK
-    scored = scored_week(meter, _request(at), opened(home, weeks, at).retraining)
+    scored = scored_week(meter, _request(at), opened(home, store, at).retraining)
     found = {"candidates": trained, "scored": scored, "first": after_first, "cycles": cycles}
     return meter.as_json() | found | {"fits_s": fits}
 
@@ -178,7 +203,7 @@ def enlarge(frame: Path, week: Window) -> None:
 
 
 def section(
-    weeks: int, sides: dict[str, dict[str, Any]], load: float
+    scale: Scale, weeks: int, sides: dict[str, dict[str, Any]], load: float
 ) -> tuple[str, dict[str, Any]]:
     """The figures as Markdown, and as JSON."""
     lines = [
@@ -216,7 +241,7 @@ def section(
         "",
         f"In CPU seconds the backtest is {ratio:.1f} times faster than {weeks} cycles, and",
         f"{ratio_without:.1f} times with fitting left out. It replays {policies} policies.",
-        f"{SMALL.pharmacies} pharmacies, {SMALL.medicines} medicines, a point a day for each pair,",
+        f"{scale.pharmacies} pharmacies, {scale.medicines} medicines, a point a day for each pair,",
         "84 days of training, three seeds in a cycle. Both sides start with an empty home.",
         "",
         f"Then the step `record` of one Monday more scores {many} kept candidates on",
@@ -225,43 +250,50 @@ def section(
         f"{KEPT} candidates take {record['cpu_s'] * KEPT / many:.1f} CPU seconds.",
         f"{load:.1f} processes wanted a core when it began.",
     ]
-    answer = {"weeks": weeks, "ratio": round(ratio, 1), "without_fits": round(ratio_without, 1)}
-    return "\n".join(lines), answer | {"scored": scored | record, "sides": sides, "load": load}
+    ours, theirs = (Step(**sides[side]["steps"]["whole"]) for side in ("backtest", "cycles"))
+    theirs.cpu_s = whole["cycles"]
+    theirs.wall_s = _extrapolated(theirs.wall_s, first["wall_s"], made, weeks)
+    answer = side_by_side(ours, theirs) | {
+        "weeks": weeks,
+        "cpu_ratio_without_fits": round(ratio_without, 1),
+        "scored": scored | record,
+        "sides": sides,
+        "load": load,
+    }
+    return "\n".join(lines), answer
 
 
 def _extrapolated(measured: float, first: float, made: int, weeks: int) -> float:
     """What all cycles take, if those that were left out take the mean of those after the first."""
+    if made == weeks:
+        return measured
     return measured + (weeks - made) * (measured - first) / (made - 1)
 
 
 def main() -> None:
     """Measure both sides; print a table, and the figures as JSON in the last line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = BENCHMARK.parser(__doc__, sides=("backtest", "cycles"))
     parser.add_argument("--weeks", type=int, default=WEEKS)
     parser.add_argument("--cycles", type=int, help="at least two; default: of all weeks")
-    parser.add_argument("--side", choices=["backtest", "cycles"])
-    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    cycles = given.cycles or given.weeks
+    cycles, scale = given.cycles or given.weeks, chain(given.rows)
+    store = events(scale, given.weeks)
     if given.side:
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder)
             if given.side == "backtest":
-                found = one_backtest(given.weeks, home)
+                found = one_backtest(store, given.weeks, home)
             else:
-                found = separate_cycles(given.weeks, cycles, home)
+                found = separate_cycles(store, cycles, home)
             given.out.write_text(json.dumps(found), encoding="utf-8")
         return
     load = os.getloadavg()[0]
-    events(given.weeks)
-    sides = {
-        side: run_side(Path(__file__), side, "--weeks", str(given.weeks), "--cycles", str(cycles))
-        for side in ("backtest", "cycles")
-    }
-    text, answer = section(given.weeks, sides, load)
-    if given.weeks == WEEKS:
-        write_section(f"backtest, {WEEKS} weeks", text)
-    print(f"{text}\n{json.dumps(answer)}")
+    sizes = {"rows": given.rows, "weeks": given.weeks, "cycles": cycles}
+    words = [word for name, size in sizes.items() for word in (f"--{name}", str(size))]
+    sides = {side: run_side(Path(__file__), side, *words) for side in ("backtest", "cycles")}
+    text, answer = section(scale, given.weeks, sides, load)
+    usual = (given.rows, given.weeks) == (BENCHMARK.rows, WEEKS)
+    BENCHMARK.conclude(given, answer, text, f"backtest, {WEEKS} weeks" if usual else "")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Drift between two samples of 20 columns; Evidently's data drift preset on the same files.
 
-python benchmarks/drift.py [--rows 1000000]
+python benchmarks/drift.py [--rows 1000000] [--json]
 
 Both sides read two Parquet files of so many rows. Ours also makes the stored profile of the first,
 by week; a monitoring run reads that profile only. Evidently runs in an environment of its own, made
@@ -25,7 +25,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from parts.measuring import Meter, Step, machine, run_side, side_by_side
+from parts.convention import Benchmark
+from parts.measuring import Meter, Step, run_side, side_by_side
 
 from pipelines.drift.bins import NumberBins, TextBins, make_bins
 from pipelines.drift.calibration import column_drift
@@ -35,6 +36,16 @@ from pipelines.drift.univariate import column_distance
 HERE = Path(__file__).resolve().parent
 EVIDENTLY = ["evidently==0.7.23", "pandas<3", "pyarrow"]
 STEP = "drift of 20 columns"
+BENCHMARK = Benchmark(
+    name="drift",
+    rows=1_000_000,
+    unit="rows of each file",
+    limited_by=(
+        "Counting rows into bins takes two thirds, a third of it the binary search for each "
+        "value's bin; reading the files and sorting a column for its bins take the rest. Memory "
+        "is one column of numbers."
+    ),
+)
 NUMBERS, TEXTS = 16, 4
 WEEKS = 52
 BLOCK = 1_000_000
@@ -175,31 +186,23 @@ def measure(rows: int) -> dict[str, Any]:
     check(one["answer"], two["answer"])
     compared = side_by_side(Step(**one["steps"][STEP]), Step(**two["steps"][STEP]))
     return {
-        "benchmark": "drift",
-        "rows": rows,
         **compared,
         "steps": [{"step": STEP} | compared],
         "repetitions": [1, 1],
         "notes": NOTES,
-        "machine": machine(),
     }
 
 
 def main() -> None:
     """Measure and print; the last line is the JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--side", choices=("ours",), help=argparse.SUPPRESS)
+    parser = BENCHMARK.parser(__doc__, sides=("ours",))
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.side:
         arguments.out.write_text(json.dumps(ours(arguments.folder)), encoding="utf-8")
         return
     answer = measure(arguments.rows)
-    print("\n".join(answer["notes"]))
-    print(answer["steps"][0])
-    print(json.dumps(answer))
+    BENCHMARK.conclude(arguments, answer, "\n".join([*NOTES, str(answer["steps"][0])]))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from parts.measuring import machine
+from parts.page import PAGE, limit, page, sections
 
 HERE = Path(__file__).resolve().parent
-PAGE = HERE / "RESULTS.md"
 # Those with another side to be held against; it takes minutes at ten million.
 SIZES: dict[str, list[list[str]]] = {
     "decision": [["--rows", "1000000"]],
@@ -32,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, help="one size for all; figures of others are kept")
     rows = parser.parse_args().rows
-    found, broken = _read(), []
+    found, broken = sections(), []
     for name, sizes in SIZES.items():
         answers = []
         for arguments in [["--rows", str(rows)]] if rows else sizes:
@@ -55,17 +54,6 @@ def main() -> None:
         raise SystemExit(f"did not come to an end: {', '.join(broken)}")
 
 
-def _read() -> dict[str, str]:
-    """The sections that the page has, by title."""
-    parts = PAGE.read_text(encoding="utf-8").split("\n## ")[1:] if PAGE.exists() else []
-    return {title: text.strip() for title, text in (part.split("\n", 1) for part in parts)}
-
-
-def write_section(title: str, text: str) -> None:
-    """Put one section into the page, in place of the one with its title."""
-    PAGE.write_text(page(_read() | {title: text}), encoding="utf-8")
-
-
 def run(script: Path, arguments: list[str]) -> dict[str, Any] | None:
     """One benchmark's figures: the JSON object in its last line."""
     command = [sys.executable, str(script), *arguments]
@@ -78,17 +66,6 @@ def run(script: Path, arguments: list[str]) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
     return found
-
-
-def page(found: dict[str, str]) -> str:
-    """All figures as Markdown."""
-    head = (
-        "# Benchmarks\n\n"
-        f"`make bench` writes this page, section by section. Machine: {machine()}.\n"
-        "Seconds are wall clock; ratios are the other side's seconds by ours. CPU seconds say\n"
-        "more than wall clock on a machine that does other things as well."
-    )
-    return "\n\n".join((head, *(f"## {title}\n\n{found[title]}" for title in sorted(found)))) + "\n"
 
 
 def _report(answer: dict[str, Any], load: float) -> str:
@@ -109,7 +86,7 @@ def _report(answer: dict[str, Any], load: float) -> str:
         busy = f"**The machine was busy**: {busy}, so that wall clock is too long"
     summary = f"Repetitions: {ours} of ours, {other} of the other side. {busy}."
     notes = ["The same answer from both, checked.", *answer.get("notes", [])]
-    return "\n".join((*lines, "", summary, *notes))
+    return "\n".join((*lines, "", summary, *notes, "", limit(answer["limited_by"])))
 
 
 def _growth(first: dict[str, Any], last: dict[str, Any]) -> list[str]:

@@ -55,12 +55,17 @@ class Meter:
 
     @contextmanager
     def step(self, name: str, *, counted: bool = True) -> Iterator[None]:
-        """Measure a step. The mark of highest memory is set back first, where Linux allows it."""
+        """Measure a step; several of one name add up, with the highest of their peaks.
+
+        The mark of highest memory is set back first, where Linux allows it.
+        """
         _forget_peak()
+        known = self.steps.setdefault(name, Step(counted=counted))
         began, cpu = perf_counter(), _cpu_seconds()
         yield
-        took = perf_counter() - began, _cpu_seconds() - cpu
-        self.steps[name] = Step(*took, peak_mib(), counted)
+        known.wall_s += perf_counter() - began
+        known.cpu_s += _cpu_seconds() - cpu
+        known.peak_mib = max(known.peak_mib, peak_mib())
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
