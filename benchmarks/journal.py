@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--ship", action="store_true")
     given = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    load, sides = os.getloadavg()[0], list[Step]()
+    load, compared = os.getloadavg()[0], dict[str, float]()
     lines = ["| callers | appends/s | p50 ms | p99 ms | longest ms |", "|---|---:|---:|---:|---:|"]
     for workers, threads in CALLERS:
         with tempfile.TemporaryDirectory(dir=given.folder) as name:
@@ -141,16 +141,16 @@ def main() -> None:
             if given.ship:
                 shipping.kill()
                 shipping.join()
-            if not sides:
+            if not compared:
                 alone, [disk] = together(context, [(fsyncs, folder / "alone", given.rows)])
-                sides = [steps[0], disk]
+                compared = side_by_side(steps[0], disk)
                 lines.append(line("fsync of a page alone", alone, disk.wall_s))
         title = f"{workers} x {threads} threads"
         lines.append(line(title, waits, max(step.wall_s for step in steps)))
     lines += ["", f"{given.rows:,} appends a line; {load:.1f} processes wanted a core before."]
     usual = given.rows == BENCHMARK.rows and given.folder is None and not given.ship
     section = "journal of predictions" if usual else ""
-    BENCHMARK.conclude(given, side_by_side(*sides), "\n".join(lines), section)
+    BENCHMARK.conclude(given, compared, "\n".join(lines), section)
 
 
 if __name__ == "__main__":
