@@ -57,6 +57,12 @@ class Record(BaseModel):
         return digest_of(self.meaning())
 
 
+# Made once, because json.dumps makes an encoder for each call with options.
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no white space: each value has exactly one text.
 
@@ -66,9 +72,7 @@ def canonical_json(value: Any) -> str:
     Raises:
         ValueError: when a number is not finite.
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _CANONICAL.encode(value)
 
 
 def digest_of(value: Any) -> str:

@@ -9,7 +9,12 @@ from pipelines.spec.fields import Scalar
 from pipelines.spec.predictions import Arm, prediction_log
 
 COLUMNS = tuple(prediction_log("any").columns)
-_OBJECTS = ("entity", "features", "freshness")
+_STORED = dict.fromkeys(COLUMNS, lambda value: value) | {
+    "arm": str,
+    "entity": canonical_json,
+    "features": canonical_json,
+    "freshness": canonical_json,
+}
 
 
 class Prediction(Record):
@@ -33,8 +38,4 @@ class Prediction(Record):
         Raises:
             ValueError: when a feature is a number but not finite.
         """
-        found = [
-            canonical_json(getattr(self, name)) if name in _OBJECTS else getattr(self, name)
-            for name in COLUMNS
-        ]
-        return tuple(str(each) if isinstance(each, Arm) else each for each in found)
+        return tuple(_STORED[name](getattr(self, name)) for name in COLUMNS)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pipelines.packaging.fast_predict import (
 from pipelines.packaging.package import content_digest
 from pipelines.packaging.version import load_pipeline, read_input_example, read_spec
 from pipelines.serving.plan import PlannedVersion
+from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
 from pipelines.training.columns import text_features
 
@@ -39,7 +41,12 @@ class LoadedVersion:
     predict: Predict
     is_compiled: bool
 
-    @property
+    @cached_property
+    def request_columns(self) -> Mapping[str, ColumnType]:
+        """See ``ModelSpec.request_columns``; computed once, because each request needs them."""
+        return self.spec.request_columns()
+
+    @cached_property
     def needs_events(self) -> bool:
         """Whether its window features are computed from the events when they are looked up."""
         return self.spec.serving is None and bool(self.spec.frame.window_features)

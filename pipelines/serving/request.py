@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from pipelines.core.errors import DataError, TimeError
 from pipelines.core.time import parse_instant
 from pipelines.spec.fields import ColumnType
-from pipelines.spec.model import ModelSpec
 
 Point = Mapping[str, Any]
 _WANTED = {
@@ -31,14 +30,18 @@ class InvalidPointError(DataError):
 
 
 def checked_points(
-    rows: Sequence[Any], spec: ModelSpec, also: Mapping[str, ColumnType] | None = None
+    rows: Sequence[Any],
+    columns: Mapping[str, ColumnType],
+    keys: Sequence[str],
+    also: Mapping[str, ColumnType],
 ) -> list[Point]:
     """Check decision points and convert their values to the declared types.
 
     Arguments:
         rows: one JSON object for each decision point.
-        spec: declaration of the version that must be able to answer.
-        also: columns of a challenger, which are optional.
+        columns: ``request_columns`` of the version that must be able to answer.
+        keys: those of them that name the entity.
+        also: columns of a challenger, which are optional; empty without one.
 
     Returns:
         The points in their order; an optional column that is missing is ``None``.
@@ -46,8 +49,7 @@ def checked_points(
     Raises:
         InvalidPointError: for the first column that is absent, unknown, or of another type.
     """
-    columns, keys = spec.request_columns(), spec.points.keys
-    known = {**(also or {}), **columns}
+    known = {**also, **columns}
     return [_checked(row, number, columns, known, keys) for number, row in enumerate(rows)]
 
 
@@ -65,7 +67,7 @@ def _checked(
             got=type(row).__name__,
             wanted=f"an object with {sorted(columns)}",
         )
-    if unknown := sorted(set(row) - set(known)):
+    if unknown := sorted(row.keys() - known.keys()):
         raise InvalidPointError(
             f"the model knows no column {unknown[0]!r}",
             where=f"row {number}, column {unknown[0]}",
@@ -90,19 +92,30 @@ def _checked(
 def _value(value: Any, kind: ColumnType, number: int, name: str) -> Any:
     if value is None:
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = {
-        ColumnType.STRING: isinstance(value, str) and not _HALVES.search(value),
-        ColumnType.INTEGER: is_number and value == value // 1 and -_LARGEST <= value < _LARGEST,
-        ColumnType.FLOAT: is_number and abs(value) <= 1e308,
-        ColumnType.BOOLEAN: isinstance(value, bool),
-        ColumnType.TIMESTAMP: isinstance(value, str),
-    }
-    if not fits[kind]:
+    if not _FITS[kind](value):
         raise _other_type(value, kind, number, name)
     if kind is ColumnType.TIMESTAMP:
         return _instant(value, number, name)
-    return {ColumnType.INTEGER: int, ColumnType.FLOAT: float}.get(kind, lambda same: same)(value)
+    return _CONVERTED[kind](value) if kind in _CONVERTED else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_FITS: Mapping[ColumnType, Callable[[Any], bool]] = {
+    ColumnType.STRING: lambda value: isinstance(value, str) and not _HALVES.search(value),
+    ColumnType.INTEGER: lambda value: (
+        _is_number(value) and value == value // 1 and -_LARGEST <= value < _LARGEST
+    ),
+    ColumnType.FLOAT: lambda value: _is_number(value) and abs(value) <= 1e308,
+    ColumnType.BOOLEAN: lambda value: isinstance(value, bool),
+    ColumnType.TIMESTAMP: lambda value: isinstance(value, str),
+}
+_CONVERTED: Mapping[ColumnType, Callable[[Any], Any]] = {
+    ColumnType.INTEGER: int,
+    ColumnType.FLOAT: float,
+}
 
 
 def _instant(value: str, number: int, name: str) -> datetime:

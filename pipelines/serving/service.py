@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pipelines.core.errors import Unavailable
 from pipelines.core.time import Clock
@@ -37,8 +37,7 @@ class Deployed:
     challenger: LoadedVersion | None = None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """One prediction, as returned to the caller."""
 
     request_id: str
@@ -123,13 +122,13 @@ class ModelService:
         began = time.perf_counter()
         now, deployed = self._clock.now(), self._current()
         champion, challenger = deployed.champion, deployed.challenger
-        also = challenger.spec.request_columns() if challenger else None
-        checked = checked_points(points, champion.spec, also)
+        also = challenger.request_columns if challenger else {}
         keys = champion.spec.points.keys
+        checked = checked_points(points, champion.request_columns, keys, also)
         entities = [entity_json({key: point[key] for key in keys}) for point in checked]
         arms = [self._arm(deployed, entity) for entity in entities]
         ids = [f"{request_id}.{number}" for number in range(len(checked))]
-        found: dict[int, Prediction] = {}
+        found: dict[int, _Predicted] = {}
         for arm in dict.fromkeys(arms):
             places = [place for place, one in enumerate(arms) if one is arm]
             requested = [
@@ -144,7 +143,7 @@ class ModelService:
                 )
             )
         taken = time.perf_counter() - began
-        made = [_with_latency(found[place], taken) for place in range(len(checked))]
+        made = [found[place].logged(now, taken) for place in range(len(checked))]
         self._record(made)
         for arm in dict.fromkeys(arms):
             rows = [each for each in made if each.arm is arm]
@@ -187,7 +186,7 @@ class ModelService:
         arm: Arm,
         requested: Sequence[_RequestRow],
         now: datetime,
-    ) -> list[Prediction]:
+    ) -> list[_Predicted]:
         try:
             return self._predict(version, arm, requested, now)
         except Unavailable:
@@ -200,7 +199,7 @@ class ModelService:
 
     def _predict(
         self, version: LoadedVersion, arm: Arm, requested: Sequence[_RequestRow], now: datetime
-    ) -> list[Prediction]:
+    ) -> list[_Predicted]:
         spec, store = self._features_of(version)
         served = look_up(spec, store, [one.point for one in requested], now)
         names = version.spec.feature_names
@@ -209,17 +208,7 @@ class ModelService:
             for values in zip(*(served.values[name] for name in names), strict=True)
         ]
         return [
-            Prediction.model_construct(
-                request_id=one.request_id,
-                version=version.number,
-                arm=arm,
-                decided_at=now,
-                entity=dict(one.entity),
-                features=row,
-                freshness=served.freshness,
-                prediction=float(value),
-                latency_ms=0.0,
-            )
+            _Predicted(one, version.number, arm, row, served.freshness, float(value))
             for one, row, value in zip(requested, rows, version.answer(rows), strict=True)
         ]
 
@@ -240,21 +229,41 @@ class ModelService:
         try:
             made = self._predict(challenger, Arm.SHADOW, requested, now)
             taken = time.perf_counter() - began
-            self._record([_with_latency(each, taken) for each in made])
+            self._record([each.logged(now, taken) for each in made])
         except Exception as cause:
             self._metrics.failed(self.model, challenger.number, Arm.SHADOW, cause)
             return
         self._metrics.answered(self.model, challenger.number, Arm.SHADOW, taken, len(made))
 
 
-@dataclass(frozen=True)
-class _RequestRow:
+class _RequestRow(NamedTuple):
     """One row of a request."""
 
     request_id: str
     point: Point
-    entity: Mapping[str, Any]
+    entity: dict[str, Any]
 
 
-def _with_latency(prediction: Prediction, seconds: float) -> Prediction:
-    return prediction.model_copy(update={"latency_ms": seconds * 1e3})
+class _Predicted(NamedTuple):
+    """The prediction of one row, before the latency of its request is known."""
+
+    requested: _RequestRow
+    version: str
+    arm: Arm
+    features: dict[str, Any]
+    freshness: dict[str, float | None]
+    value: float
+
+    def logged(self, now: datetime, seconds: float) -> Prediction:
+        """The row of the log."""
+        return Prediction.model_construct(
+            request_id=self.requested.request_id,
+            version=self.version,
+            arm=self.arm,
+            decided_at=now,
+            entity=self.requested.entity,
+            features=self.features,
+            freshness=self.freshness,
+            prediction=self.value,
+            latency_ms=seconds * 1e3,
+        )

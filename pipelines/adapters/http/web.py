@@ -130,6 +130,7 @@ def build_app(
     )
     app.add_middleware(UnexpectedErrors)
     admission = Admission(limits.requests)
+
     @app.post(
         "/v1/models/{model}/predict",
         response_model=PredictResponse,
@@ -287,14 +288,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _response_text(model: str, answers: list[Answer]) -> str:
+    decided = {instant: instant_text(instant) for instant in {one.decided_at for one in answers}}
     predictions = [
         {
             "request_id": one.request_id,
             "prediction": one.prediction,
             "version": one.version,
             "arm": one.arm.value,
-            "decided_at": instant_text(one.decided_at),
-            "freshness_s": dict(one.freshness_s),
+            "decided_at": decided[one.decided_at],
+            "freshness_s": one.freshness_s,
         }
         for one in answers
     ]
