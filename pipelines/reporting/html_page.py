@@ -46,6 +46,11 @@ def scrolling(content: str) -> str:
     return f'<div class="scroll" tabindex="0">{content}</div>'
 
 
+def inline_svg(file: str) -> str:
+    """The picture of an SVG file in a page; its title is the accessible name."""
+    return scrolling('<svg role="img"' + file[file.index("<svg") + len("<svg") :])
+
+
 def html_page(title: str, style: str, body: str) -> str:
     """A whole page.
 

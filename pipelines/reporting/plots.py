@@ -1,4 +1,4 @@
-"""Small plots of an evaluation, each with the finding as its title, as PNG files and as HTML.
+"""Small plots of an evaluation, each with the finding as its title, as files and as HTML.
 
 Drawn without pyplot, to avoid global state. The colours are those of Okabe and Ito (2008), which
 people with any common form of colour blindness can distinguish.
@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from pipelines.core.arrays import Floats
 from pipelines.core.markup import html_text
 from pipelines.gates.recent_window.record import Evaluation, SliceDifference
-from pipelines.reporting.html_page import scrolling
+from pipelines.reporting.html_page import inline_svg
 from pipelines.stats.paired import PairedDifference
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6b6b6b"
 _MOST_SLICES = 16
 _BINS = 10
+_WIDTH = 8.4  # of an SVG, in inches
 _NAME_WIDTH = 30  # characters
 _LABEL_WIDTH = 46
 
@@ -55,6 +56,13 @@ class Plot(NamedTuple):
     def svg(self) -> str:
         """The plot as an HTML figure."""
         return svg(self.title, self.draw, self.height)
+
+    def svg_file(self) -> bytes:
+        """The plot as an SVG file, with its title."""
+        with style():
+            figure = Figure(figsize=(_WIDTH, self.height), layout="constrained")
+            _draw(figure, self.draw)
+            return svg_file(figure, self.title)
 
 
 def evaluation_plots(
@@ -245,19 +253,36 @@ def _estimate(part: SliceDifference) -> float:
 
 def png(title: str, draw: Callable[[Axes], None], height: float = 3.0) -> bytes:
     """A plot as a PNG file, with a title that states what it shows."""
-    with _style():
+    with style():
         figure = Figure(figsize=(6.6, height), dpi=100, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         _draw(figure, draw)
-        words = textwrap.fill(title, 76)
-        figure.suptitle(words, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        _write_title(figure, title, 76)
         file = io.BytesIO()
         canvas.print_png(file, metadata={"Software": None})
         return file.getvalue()
 
 
+def svg_file(figure: Figure, title: str) -> bytes:
+    """A figure as an SVG file with a title; the same figure gives the same bytes."""
+    _write_title(figure, title, 96)
+    return _svg(figure, Title=title).encode()
+
+
+def _write_title(figure: Figure, title: str, width: int) -> None:
+    """Write a title above a plot, in lines of at most so many characters."""
+    words = textwrap.fill(title, width)
+    figure.suptitle(words, x=0.01, ha="left", fontsize=10, fontweight="bold")
+
+
+def _svg(figure: Figure, **metadata: str) -> str:
+    canvas, file = FigureCanvasSVG(figure), io.StringIO()
+    canvas.print_svg(file, metadata={"Date": None, "Creator": None, **metadata})
+    return file.getvalue()
+
+
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     """The settings of all plots, and of nothing else that draws in this process."""
     with mpl.rc_context(
         {
@@ -281,12 +306,8 @@ def _draw(figure: Figure, draw: Callable[[Axes], None]) -> None:
 
 def svg(title: str, draw: Callable[[Axes], None], height: float = 3.2) -> str:
     """A plot as an HTML figure with its title; the same plot gives the same text."""
-    with _style():
-        figure = Figure(figsize=(8.4, height), layout="constrained")
-        canvas = FigureCanvasSVG(figure)
+    with style():
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         _draw(figure, draw)
-        file = io.StringIO()
-        canvas.print_svg(file, metadata={"Date": None, "Creator": None})
-    text = file.getvalue()
-    image = '<svg role="img" aria-label="plot"' + text[text.index("<svg") + len("<svg") :]
-    return f"<figure><figcaption>{html_text(title)}</figcaption>{scrolling(image)}</figure>"
+        image = inline_svg(_svg(figure, Title=title))
+    return f"<figure><figcaption>{html_text(title)}</figcaption>{image}</figure>"

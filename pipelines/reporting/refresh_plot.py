@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pipelines.gates.refresh.age_costs import AgeCost
 from pipelines.gates.refresh.findings import LEVEL
 from pipelines.gates.refresh.state import RefreshState, ReplacedAccount
-from pipelines.reporting.plots import BLUE, GREY, ORANGE
+from pipelines.reporting.plots import BLUE, GREY, ORANGE, style, svg_file
 from pipelines.spec.training import RefreshGate
 
 if TYPE_CHECKING:
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 def refresh_plot(
     gate: RefreshGate, unit: str, state: RefreshState, costs: Sequence[AgeCost]
 ) -> bytes | None:
-    """A PNG: cost by age with the champion's age marked; beneath it the accounts and the stop.
+    """An SVG file: cost by age with the champion's age marked; below it accounts and the stop.
 
     Arguments:
         gate: the declared thresholds.
@@ -39,19 +36,14 @@ def refresh_plot(
         return None
     accounts = state.accounts
     height = 3.0 + (0.7 + 0.28 * len(accounts) if accounts else 0.0)
-    with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(6.6, height), dpi=100, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
+    with style():
+        figure = Figure(figsize=(8.4, height), layout="constrained")
         ratios = [3.0, 0.7 + 0.28 * len(accounts)] if accounts else [1.0]
         axes = figure.subplots(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0]
         _by_age(axes[0], gate, unit, state, costs)
         if accounts:
             _accounts(axes[1], gate, accounts)
-        title = f"A week of age costs {cost.estimate:.3g} {unit}"
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-        file = io.BytesIO()
-        canvas.print_png(file, metadata={"Software": None})
-        return file.getvalue()
+        return svg_file(figure, f"A week of age costs {cost.estimate:.3g} {unit}")
 
 
 def _by_age(

@@ -68,7 +68,7 @@ def test_the_first_version_serves_and_carries_its_evidence(champion: Pharmacy) -
         "split.json",
         "evaluation.json",
         "findings.json",
-        "plots/daily.png",
+        "plots/daily.svg",
         "profile.json",
         "importance.json",
     }

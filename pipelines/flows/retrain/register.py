@@ -51,8 +51,7 @@ if TYPE_CHECKING:
     from pipelines.training.score import Scored
 
 VERSION = "version"
-AGE_PLOT = "age.png"
-PNG_PLOTS = ("daily", "slices", "calibration", "seeds")
+AGE_PLOT = "age"
 
 
 def register(run: Run, evidence: Evidence) -> VersionInfo | None:
@@ -142,13 +141,12 @@ def _files(
     if evidence.availability is not None and evidence.availability.findings:
         documents[AVAILABILITY] = evidence.availability
     made = plots_of(run, trained, evaluation)
-    plots = {f"{name}.png": made[name].png() for name in PNG_PLOTS if name in made}
-    plots |= _age_plot(run, evidence)
+    plots = {name: plot.svg_file() for name, plot in made.items()} | _age_plot(run, evidence)
     return {
         **_files_of_anchor(run, evidence),
         **{name: record_bytes(name, record) for name, record in documents.items()},
         **({} if evidence.update else {PROFILE: profile_bytes(_profile(run, rows, twin))}),
-        **{f"{PLOTS}/{name}": content for name, content in plots.items()},
+        **{f"{PLOTS}/{name}.svg": content for name, content in plots.items()},
     }
 
 

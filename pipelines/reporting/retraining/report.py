@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.markup import html_text
 from pipelines.reporting.audit_section import audit_section
 from pipelines.reporting.complexity_section import complexity_section
-from pipelines.reporting.html_page import html_of, html_page, html_table
+from pipelines.reporting.html_page import html_of, html_page, html_table, inline_svg
 from pipelines.reporting.importance_section import importance_section
 from pipelines.reporting.markdown import SIGNS, interval_text, number
 from pipelines.reporting.refresh_section import refresh_section
@@ -22,7 +21,7 @@ _OWN_STYLE = """
 table{width:auto}
 h3{font-size:1.05rem;margin:1.6rem 0 .4rem}th,td{text-align:left;vertical-align:top}
 td{white-space:nowrap}td:last-child{white-space:normal;min-width:16rem}
-pre{background:#f4f4f4;padding:.6rem;overflow-x:auto}img{max-width:100%}
+pre{background:#f4f4f4;padding:.6rem;overflow-x:auto}
 summary{cursor:pointer;padding:.4rem 0}
 """
 _SUITES = {"suite": "hand-written", "envelope": "champion's envelope"}
@@ -30,14 +29,16 @@ _WORST_FIRST = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PAS
 _MOST_ROWS = 200  # of one table of checks
 
 
-def report_page(about: VersionReview, plots: Mapping[str, str], age_plot: bytes = b"") -> str:
+def report_page(about: VersionReview, plots: Mapping[str, bytes]) -> str:
     """The whole report; the same content gives the same text.
 
     Arguments:
         about: what it shows.
-        plots: HTML figures by the names of ``evaluation_plots``.
-        age_plot: PNG file of the cost of age; empty if there is none.
+        plots: SVG files by the names of ``evaluation_plots``, and ``age``, the cost of age.
     """
+    figures = {
+        name: f"<figure>{inline_svg(file.decode())}</figure>" for name, file in plots.items()
+    }
     title = f"{about.spec.name}, as of {about.plan.as_of:%Y-%m-%d}"
     if about.version:
         title += f", version {about.version}"
@@ -48,14 +49,14 @@ def report_page(about: VersionReview, plots: Mapping[str, str], age_plot: bytes 
         html_of(sections.metrics_section(about)),
         html_of(sections.gates_section(about)),
         _problems(about),
-        plots.get("losses", ""),
-        plots.get("daily", ""),
+        figures.get("losses", ""),
+        figures.get("daily", ""),
         html_of(sections.slices_section(about)),
-        plots.get("slices", ""),
-        plots.get("calibration", ""),
-        plots.get("seeds", ""),
+        figures.get("slices", ""),
+        figures.get("calibration", ""),
+        figures.get("seeds", ""),
         html_of(refresh_section(about.findings, about.champion)),
-        _picture("cost of age, and what refreshes gained", age_plot),
+        figures.get("age", ""),
         html_of(audit_section(about.audit, about.findings)),
         html_of(search_section(about.searches, about.spec)),
         html_of(complexity_section(about.findings)),
@@ -69,13 +70,6 @@ def report_page(about: VersionReview, plots: Mapping[str, str], age_plot: bytes 
     )
     body = "\n".join(part for part in parts if part)
     return html_page(title, _OWN_STYLE, body)
-
-
-def _picture(words: str, png: bytes) -> str:
-    if not png:
-        return ""
-    data = b64encode(png).decode()
-    return f'<img alt="{html_text(words)}" src="data:image/png;base64,{data}">'
 
 
 def _problems(about: VersionReview) -> str:

@@ -102,7 +102,8 @@ def test_the_plot_is_a_small_picture_and_the_same_each_time(
     made = [refresh_plot(RefreshGate(), "absolute_error", state(accounts), costs) for _ in range(2)]
     assert made[0] is not None
     assert made[0] == made[1]
-    assert made[0].startswith(b"\x89PNG")
+    assert b"<svg" in made[0]
+    assert b"<title>A week of age costs" in made[0]
     assert len(made[0]) < 60_000
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pipelines.flows.fill_report import publish_report
 from pipelines.flows.retrain.evidence import Evidence
-from pipelines.flows.retrain.pages.plots import plots_of
 from pipelines.flows.retrain.register import AGE_PLOT, VERSION, shown_parameters
 from pipelines.flows.retrain.run import Run
 from pipelines.gates.audit.recipe_diff import recipe_changes
@@ -21,10 +22,10 @@ from pipelines.reporting.retraining.version_page import version_page
 
 PAGE_PLOTS = (
     ("cost of age, and what refreshes gained", AGE_PLOT),
-    ("gain by day", "daily.png"),
-    ("slices", "slices.png"),
-    ("predicted and actual", "calibration.png"),
-    ("gain by seed", "seeds.png"),
+    ("gain by day", "daily"),
+    ("slices", "slices"),
+    ("predicted and actual", "calibration"),
+    ("gain by seed", "seeds"),
 )
 _OPEN = {UNDECIDED, Outcome.AWAIT_REVIEW.words, Outcome.SUPERSEDED.words}
 
@@ -49,7 +50,10 @@ def show_decision(
         return
     about = _review(run, evidence, version, entry, decision)
     page = retraining_page(
-        about, entry, _facts(run, evidence, version, entry), _report(run, evidence, about)
+        about,
+        entry,
+        _facts(run, evidence, version, entry),
+        report_page(about, {name: path.read_bytes() for name, path in _plots(run).items()}),
     )
     collaborators = run.collaborators
     if version is None:
@@ -77,7 +81,7 @@ def _review(
     run: Run, evidence: Evidence, version: VersionInfo | None, entry: Entry, decision: Decision
 ) -> VersionReview:
     champion = run.champion
-    made = evidence_path(run.workspace.path(VERSION), PLOTS)
+    made = _plots(run)
     return VersionReview(
         spec=run.spec,
         run=run.id,
@@ -91,7 +95,7 @@ def _review(
         origin=entry.facts.origin if entry.facts else "",
         dag_run=run.request.dag_run,
         changes=recipe_changes(champion.spec.as_json(), run.spec.as_json()) if champion else (),
-        plots=tuple((words, name) for words, name in PAGE_PLOTS if (made / name).exists()),
+        plots=tuple((words, made[name].name) for words, name in PAGE_PLOTS if name in made),
         decision=decision,
         audit=evidence.audit.audit if evidence.audit else None,
         importance=(
@@ -102,14 +106,10 @@ def _review(
     )
 
 
-def _report(run: Run, evidence: Evidence, about: VersionReview) -> str:
-    """The HTML report with all plots."""
-    plots: dict[str, str] = {}
-    if evidence.trained is not None and evidence.evaluation is not None:
-        found = plots_of(run, evidence.trained, evidence.evaluation)
-        plots = {name: plot.svg() for name, plot in found.items()}
-    age = evidence_path(run.workspace.path(VERSION), PLOTS) / AGE_PLOT
-    return report_page(about, plots, age.read_bytes() if age.exists() else b"")
+def _plots(run: Run) -> dict[str, Path]:
+    """The files of the version's plots by name; none for a run that a gate stopped."""
+    folder = evidence_path(run.workspace.path(VERSION), PLOTS)
+    return {path.stem: path for path in sorted(folder.glob("*.svg"))}
 
 
 def _facts(run: Run, evidence: Evidence, version: VersionInfo | None, entry: Entry) -> RunFacts:

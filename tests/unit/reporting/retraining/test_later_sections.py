@@ -49,7 +49,7 @@ def test_both_sections_are_filled_and_the_report_stays_small(reviewed: Make) -> 
     about = decided(reviewed(2.0))
     assert about.evaluation is not None
     plots = evaluation_plots(about.evaluation, level=0.9)
-    empty = report_page(about, {name: plot.svg() for name, plot in plots.items()})
+    empty = report_page(about, {name: plot.svg_file() for name, plot in plots.items()})
     live = with_section(empty, LaterSection.ROLLOUT, rollout())
     page = with_section(live, LaterSection.DRILL, drill_section(MATRIX))
     assert len(page.encode()) < MOST_BYTES

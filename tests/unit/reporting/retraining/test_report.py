@@ -8,6 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 from pipelines.core.findings import Measurement, Verdict, make_finding
+from pipelines.core.markup import html_text
 from pipelines.reporting.plots import evaluation_plots
 from pipelines.reporting.retraining.report import report_page
 from pipelines.reporting.retraining.sections import VersionReview
@@ -55,7 +56,9 @@ def test_the_report_is_one_small_file_that_requests_nothing(reviewed: Make) -> N
     about = decided(reviewed(2.0))
     assert about.evaluation is not None
     found = evaluation_plots(about.evaluation, level=0.9)
-    page = report_page(about, {name: plot.svg() for name, plot in found.items()}, b"png")
+    page = report_page(about, {name: plot.svg_file() for name, plot in found.items()})
+    assert page.count('<svg role="img"') == len(found)
+    assert all(f"<title>{html_text(plot.title)}</title>" in page for plot in found.values())
     assert len(page.encode()) < MOST_BYTES
     assert all(address.startswith("data:") for address in parse(page).requested)
     assert not re.search(r"<script|@import|url\((?!#)", page)

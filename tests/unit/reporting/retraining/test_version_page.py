@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipelines.core.findings import Finding, Gate, Verdict, make_finding
+from pipelines.core.markup import html_text
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.release.policy import Facts, Outcome, decide
 from pipelines.reporting.plots import evaluation_plots
@@ -190,10 +191,12 @@ def test_plots_are_small_pictures_and_the_same_each_time(reviewed: Make) -> None
     assert set(made) == {"daily", "losses", "slices", "calibration", "seeds"}
     again = evaluation_plots(about.evaluation, **shown)
     for name, plot in made.items():
-        content = plot.png()
-        assert content.startswith(b"\x89PNG"), name
-        assert len(content) < 80_000, name
-        assert content == again[name].png(), name
+        content = plot.svg_file()
+        assert f"<title>{html_text(plot.title)}</title>".encode() in content, name
+        assert len(content) < 60_000, name
+        assert content == again[name].svg_file(), name
+        assert plot.png().startswith(b"\x89PNG"), name
+        assert plot.png() == again[name].png(), name
         assert plot.svg() == again[name].svg(), name
 
 
