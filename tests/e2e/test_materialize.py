@@ -23,6 +23,7 @@ from pipelines.flows.features.materialize import (
     materialize,
     materialize_new_model,
 )
+from pipelines.flows.features.store_gaps import missing_online
 from pipelines.flows.retrain.request import Request
 from tests.support.pharmacy import FIRST, PLAIN, RICH, WEEK, Pharmacy, sold
 
@@ -36,12 +37,33 @@ def online() -> OnlineStore:
     return MemoryOnline()
 
 
-@pytest.fixture
-def parts(champion: Pharmacy, tmp_path: Path, online: OnlineStore) -> Connections:
-    """A home of its own, with a champion and an empty online store."""
-    pharmacy = champion.copy(tmp_path / "home")
+@pytest.fixture(scope="module")
+def declared(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+    """A champion, another declaration, and an empty online store. Only to be copied."""
+    pharmacy = champion.copy(tmp_path_factory.mktemp("declared") / "home")
     pharmacy.declare(RICH, serving=SERVING)
-    return dataclasses.replace(pharmacy.parts(), online=online)
+    return pharmacy
+
+
+@pytest.fixture
+def parts(declared: Pharmacy, tmp_path: Path, online: OnlineStore) -> Connections:
+    """A home of its own, with a champion and an empty online store."""
+    return dataclasses.replace(declared.copy(tmp_path / "home").parts(), online=online)
+
+
+@pytest.fixture(scope="module")
+def first_fill(
+    declared: Pharmacy, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Pharmacy, MaterializeReport]:
+    """The embedded online store is filled as of ``FIRST``. Only to be copied."""
+    pharmacy = declared.copy(tmp_path_factory.mktemp("filled") / "home")
+    return pharmacy, fill(FIRST, pharmacy.parts())
+
+
+@pytest.fixture
+def filled(first_fill: tuple[Pharmacy, MaterializeReport], tmp_path: Path) -> Connections:
+    """A home of its own, in that state."""
+    return first_fill[0].copy(tmp_path / "home").parts()
 
 
 def outcomes(report: MaterializeReport) -> dict[str, str]:
@@ -96,34 +118,33 @@ def test_two_at_once_take_turns(parts: Connections, online: OnlineStore) -> None
 
 
 def test_champion_and_declaration_are_filled_together(
-    parts: Connections, online: OnlineStore
+    filled: Connections, first_fill: tuple[Pharmacy, MaterializeReport]
 ) -> None:
     """The champion sums two days, the declaration a fortnight; one view holds both."""
-    report = fill(FIRST, parts)
+    _, report = first_fill
     assert outcomes(report) == {SALES: "whole", STOCK: "whole"}
     assert report.champion == "1"
-    [sales] = [state for state in online.views() if state.name == SALES]
+    [sales] = [state for state in filled.online.views() if state.name == SALES]
     assert len(sales.definitions) == 2, "the champion's own definition of `sold` is not stored"
-    assert contents(online, parts)[SALES], "nothing was stored"
+    assert contents(filled.online, filled)[SALES], "nothing was stored"
 
 
-def test_again_there_is_nothing_to_do(parts: Connections, online: OnlineStore) -> None:
-    fill(FIRST, parts)
-    before = online.views()
-    again = fill(FIRST + 5 * HOUR, parts)
+def test_again_there_is_nothing_to_do(filled: Connections) -> None:
+    before = filled.online.views()
+    again = fill(FIRST + 5 * HOUR, filled)
     assert set(outcomes(again).values()) == {"unchanged"}, "the one at six is still to come"
-    assert online.views() == before
+    assert filled.online.views() == before
 
 
-def test_steps_come_to_what_one_stride_comes_to(parts: Connections, online: OnlineStore) -> None:
-    for hours in (0, 6, 30, 31, 54):
-        report = fill(FIRST + hours * HOUR, parts)
+def test_steps_come_to_what_one_stride_comes_to(filled: Connections) -> None:
+    for hours in (6, 30, 31, 54):
+        report = fill(FIRST + hours * HOUR, filled)
     assert set(outcomes(report).values()) == {"increment"}
     assert all(view.events for view in report.views)
     assert max(view.rows for view in report.views) <= 100
     at_once = MemoryOnline()
-    fill(FIRST + 54 * HOUR, dataclasses.replace(parts, online=at_once))
-    assert contents(online, parts) == contents(at_once, parts)
+    fill(FIRST + 54 * HOUR, dataclasses.replace(filled, online=at_once))
+    assert contents(filled.online, filled) == contents(at_once, filled)
 
 
 def test_a_champion_of_another_recipe_leaves_a_view_of_the_same_definitions_an_increment(
@@ -171,20 +192,18 @@ def test_a_newer_state_without_a_new_feature_reports_what_it_lacks(
     assert "lacks" not in stock.reason
 
 
-def test_force_puts_an_older_state_back_exactly(parts: Connections, online: OnlineStore) -> None:
-    fill(FIRST, parts)
-    before = contents(online, parts)
-    fill(FIRST + WEEK, parts)
-    assert contents(online, parts) != before
-    report = fill(FIRST, parts, force=True)
+def test_force_puts_an_older_state_back_exactly(filled: Connections) -> None:
+    before = contents(filled.online, filled)
+    fill(FIRST + WEEK, filled)
+    assert contents(filled.online, filled) != before
+    report = fill(FIRST, filled, force=True)
     assert set(outcomes(report).values()) == {"whole"}
-    assert contents(online, parts) == before, "an entity of the later week is still there"
+    assert contents(filled.online, filled) == before, "an entity of the later week is still there"
 
 
-def test_a_changed_definition_makes_the_view_whole(parts: Connections, online: OnlineStore) -> None:
-    fill(FIRST, parts)
-    Pharmacy(parts.home, "").declare((*PLAIN, sold(7) | {"name": "other"}), serving=SERVING)
-    [view] = fill(FIRST + DAY, parts).views
+def test_a_changed_definition_makes_the_view_whole(filled: Connections) -> None:
+    Pharmacy(filled.home, "").declare((*PLAIN, sold(7) | {"name": "other"}), serving=SERVING)
+    [view] = fill(FIRST + DAY, filled).views
     assert (view.outcome, view.reason) == ("whole", "other definitions were stored")
 
 
@@ -231,22 +250,15 @@ def without_days(champion: Pharmacy, folder: Path, before: datetime) -> Pharmacy
     ],
 )
 def test_a_source_that_keeps_its_events_for_some_days_makes_the_view_whole(
-    parts: Connections,
-    champion: Pharmacy,
-    tmp_path: Path,
-    online: OnlineStore,
-    kept_from: datetime,
-    reason: str,
+    filled: Connections, champion: Pharmacy, tmp_path: Path, kept_from: datetime, reason: str
 ) -> None:
-    fill(FIRST, parts)
-    short = without_days(champion, tmp_path, kept_from).parts()
-    later = dataclasses.replace(short, online=online)
+    later = without_days(champion, tmp_path, kept_from).parts()
     report = fill(FIRST + 3 * DAY, later)
     assert set(outcomes(report).values()) == {"whole"}
     assert all(view.reason.startswith(reason) for view in report.views), report.views
     at_once = MemoryOnline()
-    fill(FIRST + 3 * DAY, dataclasses.replace(short, online=at_once))
-    assert contents(online, parts) == contents(at_once, parts), "who is gone is still there"
+    fill(FIRST + 3 * DAY, dataclasses.replace(later, online=at_once))
+    assert contents(later.online, later) == contents(at_once, later), "who is gone is still there"
     report = fill(FIRST + 4 * DAY, later)
     assert set(outcomes(report).values()) == {"increment"}, "the next one is small again"
 
@@ -281,16 +293,18 @@ def test_an_as_of_in_the_future_is_refused(parts: Connections) -> None:
         fill(parts.clock.now() + HOUR, parts)
 
 
-def test_check_reports_what_a_retraining_would_miss_in_the_online_store(parts: Connections) -> None:
-    empty = ready(FIRST, parts).problems
+def test_check_reports_what_a_retraining_would_miss_in_the_online_store(
+    filled: Connections, online: OnlineStore
+) -> None:
+    spec = filled.load_spec("demand")
+    empty = missing_online(spec, FIRST, online)
     assert any("lacks on_hand" in problem for problem in empty), empty
     assert all("run `gauntlet materialize demand`" in problem for problem in empty), empty
-    fill(FIRST, parts)
-    assert ready(FIRST, parts).ready
-    [sales, _] = ready(FIRST + DAY, parts).problems
+    assert ready(FIRST, filled).ready
+    [sales, _] = missing_online(spec, FIRST + DAY, filled.online)
     assert "as of 2025-03-31T00:00:00Z, older than its ttl of 12h15m" in sales
-    Pharmacy(parts.home, "").declare((*RICH, sold(7) | {"name": "other"}), serving=SERVING)
-    [new] = ready(FIRST, parts).problems
+    Pharmacy(filled.home, "").declare((*RICH, sold(7) | {"name": "other"}), serving=SERVING)
+    [new] = ready(FIRST, filled).problems
     assert "lacks other of the view dispensing_by_pharmacy_medicine" in new
 
 
