@@ -1,8 +1,10 @@
-"""Each real set in a home of its own, imported and retrained three times through the shell."""
+"""Each real set in a home of its own, imported and retrained for some weeks through the shell."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,11 @@ import pandas as pd
 import pytest
 
 from tests.real.home import gauntlet, import_set
-from tests.real.sets import SETS
+from tests.real.sets import SETS, RealSet
+from tests.support.services.mlflow_database import put_database
+from tests.support.shared_worlds import built_once
+
+FACTS = "facts.json"
 
 
 @dataclass(frozen=True)
@@ -33,36 +39,47 @@ class Retrained:
         return pd.read_parquet(self.home / "runs" / self.model / run / "frame.parquet")
 
 
-def retrained(places: pytest.TempPathFactory, model: str, *weeks: str) -> Retrained:
-    """A set prepared and imported, checked as of its first week, and retrained in all of them."""
+def retrained(model: str, *weeks: str) -> Retrained:
+    """A set prepared and imported, checked as of its first week, and retrained in all of them.
+
+    It is made once for a test run. Only to be read, or copied.
+    """
     known = SETS[model]
     if not known.present:
         pytest.skip(f"the real set {known.folder} is not in ../shared/data")
-    made = import_set(known, places.mktemp(model))
-    ready = gauntlet(made.home, "check", model, "--as-of", weeks[0])
-    return Retrained(
-        model,
-        made.home,
-        made.files,
-        made.answers,
-        ready,
-        {week: gauntlet(made.home, "retrain", model, "--as-of", week) for week in weeks},
-    )
+    folder = built_once(f"real-{model}", partial(_retrain, known, weeks))
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    files = {stream: Path(file) for stream, file in facts.pop("files").items()}
+    return Retrained(model, folder / "home", files, **facts)
+
+
+def _retrain(known: RealSet, weeks: tuple[str, ...], folder: Path) -> None:
+    put_database(folder / "home" / "mlflow.db")
+    made = import_set(known, folder)
+    facts = {
+        "files": {stream: str(file) for stream, file in made.files.items()},
+        "imported": made.answers,
+        "ready": gauntlet(made.home, "check", known.name, "--as-of", weeks[0]),
+        "weeks": {
+            week: gauntlet(made.home, "retrain", known.name, "--as-of", week) for week in weeks
+        },
+    }
+    (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
-def pharma(tmp_path_factory: pytest.TempPathFactory) -> Retrained:
+def pharma() -> Retrained:
     """Up to New Year 2017 and through the outage's first two weeks; month first, shop's clock."""
-    return retrained(tmp_path_factory, "pharma_sales", "2017-01-02", "2017-01-09", "2017-01-16")
+    return retrained("pharma_sales", "2017-01-02", "2017-01-09", "2017-01-16")
 
 
 @pytest.fixture(scope="session")
-def hotels(tmp_path_factory: pytest.TempPathFactory) -> Retrained:
+def hotels() -> Retrained:
     """Three weeks of June 2017, whose spans all lie in recorded arrivals."""
-    return retrained(tmp_path_factory, "hotel_bookings", "2017-06-05", "2017-06-12", "2017-06-19")
+    return retrained("hotel_bookings", "2017-06-05", "2017-06-12", "2017-06-19")
 
 
 @pytest.fixture(scope="session")
-def flights(tmp_path_factory: pytest.TempPathFactory) -> Retrained:
-    """Three weeks of late summer: no snow, no December."""
-    return retrained(tmp_path_factory, "pnw_flights", "2014-09-01", "2014-09-08", "2014-09-15")
+def flights() -> Retrained:
+    """Two weeks of late summer: no snow, no December."""
+    return retrained("pnw_flights", "2014-09-01", "2014-09-08")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,21 @@ import pandas as pd
 import pytest
 
 from pipelines.adapters.objects.local import LocalStore
+from pipelines.core.findings import Finding, Verdict
+from pipelines.core.time import parse_instant
 from pipelines.data.ingest.partitions import write_events
+from pipelines.flows.retrain.request import Request
 from pipelines.settings import Settings
 from pipelines.spec.predictions import prediction_log as declared_log
 from pipelines.training.score import score
 from pipelines.wiring import connect
+from tests.real.home import HERE
+from tests.support.live.partial_run import run_until
 from tests.support.live.simulated_log import prediction_log
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-LAST = "2014-09-15"
+LAST = "2014-09-08"
 ZONE = "America/Los_Angeles"
 
 
@@ -46,6 +52,16 @@ def weather_at(flights: Any, rows: pd.DataFrame, clock: pd.Series) -> pd.Series:
     return found["temp"].where(young).reindex(rows.index)
 
 
+def settings(flights: Any) -> Settings:
+    """As in the environment of its shell."""
+    return Settings(
+        home=flights.home,
+        models=HERE / "models",
+        expectations=HERE / "expectations",
+        store=str(flights.home / "store"),
+    )
+
+
 def logged(flights: Any, folder: Path, *, wrong_clock: bool) -> Any:
     """The same home with a service's log of its last week."""
     shutil.copytree(flights.home, folder / "home")
@@ -59,10 +75,7 @@ def logged(flights: Any, folder: Path, *, wrong_clock: bool) -> Any:
     assert (right.dropna() == rows["temp"].dropna()).all(), "pandas joins as the features do"
     local = utc.dt.tz_localize("UTC").dt.tz_convert(ZONE).dt.tz_localize(None)
 
-    settings = Settings(
-        home=copied.home, models=Path(__file__).parent / "models", store=str(copied.home / "store")
-    )
-    parts = connect(settings)
+    parts = connect(settings(copied))
     spec = parts.load_spec("pnw_flights")
     served = rows[list(spec.feature_names)].copy()
     if wrong_clock:
@@ -81,24 +94,26 @@ def logged(flights: Any, folder: Path, *, wrong_clock: bool) -> Any:
     return copied
 
 
-def parity(copied: Any) -> dict[str, dict[str, Any]]:
+def parity(copied: Any) -> dict[str, Finding]:
     """Findings of the parity gate, of a dry run a day after the log ends."""
-    answer = copied.gauntlet("retrain", "pnw_flights", "--as-of", "2014-09-16", "--dry-run")
-    named = {f["name"]: f for f in answer["findings"]}
-    found = {name: f for name, f in named.items() if name.startswith("availability.parity.")}
+    as_of = parse_instant(LAST) + timedelta(days=1)
+    request = Request(model="pnw_flights", as_of=as_of, dry_run=True)
+    done = run_until("train", request, connect(settings(copied)).retraining)
+    named = {one.name: one for one in done.evidence.findings}
+    found = {name: one for name, one in named.items() if name.startswith("availability.parity.")}
     assert found, "the log was not replayed"
     return found
 
 
 def test_weather_joined_in_utc_passes(flights: Any, tmp_path: Path) -> None:
     found = parity(logged(flights, tmp_path, wrong_clock=False))
-    assert {f["verdict"] for f in found.values()} == {"pass"}, found
+    assert {f.verdict for f in found.values()} == {Verdict.PASS}, found
 
 
 def test_weather_joined_on_the_airports_clock_is_named(flights: Any, tmp_path: Path) -> None:
     found = parity(logged(flights, tmp_path, wrong_clock=True))
-    against = {name: f for name, f in found.items() if f["verdict"] != "pass"}
+    against = {name: f for name, f in found.items() if f.verdict is not Verdict.PASS}
     assert set(against) == {"availability.parity.temp"}
     temp = against["availability.parity.temp"]
-    assert temp["verdict"] == "fail"
-    assert "likely cause: time_zone: its value as of 7 h earlier is served" in temp["reason"]
+    assert temp.verdict is Verdict.FAIL
+    assert "likely cause: time_zone: its value as of 7 h earlier is served" in temp.reason

@@ -13,10 +13,9 @@ from typing import Any
 
 from pipelines.core.findings import Finding
 from pipelines.flows.retrain.request import Request
-from pipelines.flows.retrain.run import open_run
-from pipelines.flows.retrain.steps import perform
 from pipelines.release.budget import tries
 from pipelines.simulation.scenarios import Scenario
+from tests.support.live.partial_run import run_until
 from tests.support.live.served_log import Production
 from tests.support.pharmacy import (
     FIRST,
@@ -81,9 +80,6 @@ def stopped(pharmacy: Pharmacy, **requested: Any) -> tuple[RetrainResult, dict[s
 def fitted(pharmacy: Pharmacy, as_of: datetime) -> dict[str, Finding]:
     """The findings of a run that nothing stops before its candidate is fitted; it ends there."""
     request = Request(model="demand", as_of=as_of, dry_run=True)
-    parts = pharmacy.parts().retraining
-    with parts.lock(request.model, request.lineage):
-        state = next(one for one in perform(open_run(request, parts)) if one.report.step == "train")
-    assert state.evidence.trained is not None, state.evidence.findings
-    found = state.evidence.findings
-    return {one.name: one for one in found if one.name.startswith("availability.")}
+    evidence = run_until("train", request, pharmacy.parts().retraining).evidence
+    assert evidence.trained is not None, evidence.findings
+    return {one.name: one for one in evidence.findings if one.name.startswith("availability.")}
