@@ -39,12 +39,17 @@ class EventsOnline:
         spec: the declaration, with ``serving.AT_LOOKUP`` as its serving.
         open_events: opens the event streams of a model.
         clock: the present instant.
+        pinned: the events to read; ``None``: those that are known when features are looked up.
     """
 
     def __init__(
-        self, spec: ModelSpec, open_events: Callable[[ModelSpec], EventReader], clock: Clock
+        self,
+        spec: ModelSpec,
+        open_events: Callable[[ModelSpec], EventReader],
+        clock: Clock,
+        pinned: Snapshot | None = None,
     ) -> None:
-        self._spec, self._clock = spec, clock
+        self._spec, self._clock, self._pinned = spec, clock, pinned
         self._open_events = open_events
         self._views = {f"{view.model}.{view.name}": view for view in feature_views(spec)}
         self._one_at_a_time = threading.Lock()  # each computation uses all cores that it gets
@@ -60,7 +65,7 @@ class EventsOnline:
         with self._one_at_a_time:
             events = self._open_events(self._spec)
             stream = {found.stream: self._spec.streams[found.stream]}
-            snapshot = self._snapshot(events, stream)
+            snapshot = self._pinned or self._snapshot(events, stream)
             with events.tables(snapshot, stream) as tables:
                 return self._computed(found, tables, keys, snapshot.as_of)
 

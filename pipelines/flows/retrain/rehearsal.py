@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.core.errors import GauntletError, IntegrityError, Unavailable
 from pipelines.core.time import FixedClock, utc
 from pipelines.features.online.from_events import EventsOnline
+from pipelines.flows.retrain.dataset import take_snapshot
 from pipelines.flows.retrain.run import Run
 from pipelines.predictions.entity import entity_json
 from pipelines.predictions.record import Prediction
@@ -139,7 +140,9 @@ def _answer(
         clock=clock,
         metrics=NoMetrics(),
         run_later=lambda _: False,
-        from_events=lambda spec: EventsOnline(spec, lambda _: run.events, clock),
+        from_events=lambda spec: EventsOnline(
+            spec, lambda _: run.events, clock, take_snapshot(run)
+        ),
     )
     service.deployed = Deployed(ServingPlan(model=model, champion=planned), loaded)
     service.answer(points, run.id)

@@ -15,6 +15,7 @@ from pipelines.core.errors import Unavailable
 from pipelines.core.time import FixedClock
 from pipelines.data.events import FileEvents
 from pipelines.data.reader import EventReader
+from pipelines.data.snapshot import Snapshot
 from pipelines.features.online.from_events import EventsOnline
 from pipelines.features.online.lookup import Served, look_up
 from pipelines.spec.model import ModelSpec
@@ -57,12 +58,18 @@ def sale(quantity: float, hours: float, pharmacy: str = "p", known: float = 0.0)
     }
 
 
-def looked_up(spec: ModelSpec, folder: Path, *pharmacies: str) -> Served:
-    reader = EventReader(
+def reader_of(folder: Path) -> EventReader:
+    return EventReader(
         lambda streams: dict.fromkeys(streams, FileEvents(LocalStore(folder / "store"))),
         folder / "cache",
     )
-    store = EventsOnline(spec, lambda _: reader, FixedClock(NOON))
+
+
+def looked_up(
+    spec: ModelSpec, folder: Path, *pharmacies: str, pinned: Snapshot | None = None
+) -> Served:
+    reader = reader_of(folder)
+    store = EventsOnline(spec, lambda _: reader, FixedClock(NOON), pinned)
     points = [{"pharmacy": name, "medicine": "m"} for name in pharmacies]
     return look_up(spec, store, points, NOON)
 
@@ -103,6 +110,16 @@ def test_no_manifest_is_written_for_a_request(tmp_path: Path) -> None:
     write(tmp_path / "store", spec, sale(4.0, 2))
     looked_up(spec, tmp_path, "p")
     assert not list((tmp_path / "cache").glob("snapshots/*"))
+
+
+def test_events_that_arrive_after_a_pinned_snapshot_are_not_read(tmp_path: Path) -> None:
+    spec = spec_of(sold(3))
+    write(tmp_path / "store", spec, sale(4.0, 2))
+    streams = {"dispensing": spec.streams["dispensing"]}
+    pinned = reader_of(tmp_path).snapshot(streams, NOON)
+    write(tmp_path / "store", spec, sale(8.0, 1))
+    assert looked_up(spec, tmp_path, "p", pinned=pinned).values["sold"] == [4.0]
+    assert looked_up(spec, tmp_path, "p").values["sold"] == [12.0]
 
 
 def test_a_store_without_events_is_unavailable(tmp_path: Path) -> None:
