@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from pipelines.data.objects import ObjectStore
 from pipelines.features.online.store import OnlineStore
 from pipelines.release.ledger import Ledger
 from pipelines.release.registry import CHAMPION, Registry
+from pipelines.release.rollout.segment_champions import segment_alias
+from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.verification import verified_entries
 from pipelines.spec.model import ModelSpec
 
@@ -124,6 +127,13 @@ def _model(name: str, using: DoctorCollaborators) -> Iterator[Check]:
         f"alias of {name}",
         lambda: _alias(name, entries[-1].champion_after if entries else None, using.registry),
     )
+    segments = ReleaseState.from_entries(name, entries).segments
+    for value, own in segments.champions.items() if segments else ():
+        alias = segment_alias(value)
+        yield _checked(
+            f"alias {alias} of {name}",
+            partial(_alias, name, own.version, using.registry, alias),
+        )
 
 
 def _clock(now: datetime, newest: datetime) -> Check:
@@ -133,13 +143,13 @@ def _clock(now: datetime, newest: datetime) -> Check:
     return Check(name="clock", ok=not late, found=found, fix=fix)
 
 
-def _alias(name: str, champion: str | None, registry: Registry) -> str:
+def _alias(name: str, champion: str | None, registry: Registry, called: str = CHAMPION) -> str:
     """That registry and ledger agree.
 
     Raises:
         GauntletError: they do not; the next run of the model sets the alias.
     """
-    alias = registry.alias(name, CHAMPION)
+    alias = registry.alias(name, called)
     if alias != champion:
         raise GauntletError(
             "the alias is not the ledger's champion",

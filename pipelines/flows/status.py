@@ -160,6 +160,7 @@ def _champion(
     return ChampionStatus(
         version=state.champion,
         since=moves[-1].recorded_at,
+        segments=state.segments.since_when() if state.segments else "",
         trained_until=trained.refit if trained else None,
         age_weeks=age,
         cost=None if age is None or week is None else week.estimate * age,

@@ -109,24 +109,40 @@ class Assignment:
     Arguments:
         stage: ramp stage at which the entity enters its arm; ``NO_STAGE`` for entities in no arm.
         challenger: whether the arm is the challenger's.
+        left: when the entity's segment left the arms, in UTC; NaT if it did not.
     """
 
     stage: Integers
     challenger: Mask
+    left: npt.NDArray[np.datetime64]
+
+
+def entity_records(entities: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the keys of each entity as JSON values, in the order of the codes."""
+    return [
+        dict(entity_json(dict(zip(entities.columns, one, strict=True))))
+        for one in entities.itertuples(index=False, name=None)
+    ]
 
 
 def assign_entities(entities: pd.DataFrame, ramp: Ramp) -> Assignment:
     """Assign entities to arms under a ramp, independently of the answers that were served."""
     allocation = Allocation(salt=ramp.salt, share=ramp.shares[-1])
-    records: list[Any] = [
-        entity_json(dict(zip(entities.columns, one, strict=True)))
-        for one in entities.itertuples(index=False, name=None)
-    ]
+    records = entity_records(entities)
     stages = [stage_of(one, ramp.salt, ramp.shares) for one in records]
     arms = [arm_of(one, allocation) for one in records]
     return Assignment(
         np.array([NO_STAGE if stage is None else stage for stage in stages], np.int64),
         np.array([arm is Arm.CHALLENGER for arm in arms], np.bool_),
+        np.array([_naive(ramp.left_at(one)) for one in records], "datetime64[us]"),
+    )
+
+
+def _naive(instant: datetime | None) -> np.datetime64:
+    return (
+        np.datetime64("NaT")
+        if instant is None
+        else np.datetime64(utc(instant).replace(tzinfo=None))
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from pipelines.core.names import internal
 from pipelines.core.time import utc
 from pipelines.outcomes.metric_rows import SegmentMembers
 from pipelines.outcomes.metrics import MetricSource
+from pipelines.predictions.segments import segment_text
 from pipelines.spec.live_metrics import segment_stream
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.rollout import Segments
@@ -84,7 +85,7 @@ def segment_values(
 
     stream = segment_stream(spec, part)
     if stream is None:
-        return np.asarray(entities[part.column].map(_text).to_numpy(object))
+        return np.asarray(entities[part.column].map(segment_text).to_numpy(object))
     return _values_from_stream(as_known(tables[stream], as_of), part.column, entities, began)
 
 
@@ -107,7 +108,7 @@ def _values_from_stream(
         )
         .to_pandas()
     )
-    found[_TEXT] = found[column].map(_text)
+    found[_TEXT] = found[column].map(segment_text)
     # Break ties by text, so that the order is fixed.
     by_age = found.sort_values(
         [_NEWEST, _FIRST, _TEXT], ascending=[False, True, True], na_position="last"
@@ -115,7 +116,3 @@ def _values_from_stream(
     one = by_age.drop_duplicates(keys)[[*keys, _TEXT]]
     texts = entities.merge(one, on=keys, how="left", sort=False)[_TEXT].astype(object)
     return np.asarray(texts.where(texts.notna(), None).to_numpy(object))
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from pipelines.core.errors import DataError, SpecError
 from pipelines.core.records import Instant, Record, canonical_json
+from pipelines.predictions.segments import SegmentValues, segment_of
 from pipelines.spec.fields import Share
 from pipelines.spec.predictions import Arm
 
@@ -37,6 +38,9 @@ class Allocation(Record):
     salt: str = Field(min_length=1, description="a rollout's own: used again, effects carry over")
     share: float = Field(default=0.0, ge=0, le=0.5, description="of entities, in each arm")
     shadow_share: Share = Field(default=0.0, description="of requests")
+    apart: SegmentValues | None = Field(
+        default=None, description="segments whose entities are in no arm, whatever their hash"
+    )
 
 
 class Ramp(Record):
@@ -48,6 +52,27 @@ class Ramp(Record):
     salt: str
     since: tuple[Instant, ...]
     shares: tuple[float, ...]
+    apart_column: str = ""
+    apart_since: dict[str, Instant] = Field(
+        default={}, description="segments in no arm from an instant on, by the value of that key"
+    )
+    control_column: str = ""
+    control: dict[str, str] = Field(
+        default={}, description="segments with a champion of their own: its version, likewise"
+    )
+
+    def left_at(self, entity: Mapping[str, Any]) -> datetime | None:
+        """When an entity's segment left the arms; None if it did not."""
+        return self.apart_since.get(segment_of(entity, self.apart_column) or "")
+
+    def control_version(self, entity: Mapping[str, Any], version: str) -> str:
+        """The version that answers an entity in the control arm.
+
+        Arguments:
+            entity: all of the model's keys.
+            version: that of entities without a segment champion.
+        """
+        return self.control.get(segment_of(entity, self.control_column) or "", version)
 
     @property
     def began(self) -> datetime:
@@ -57,6 +82,8 @@ class Ramp(Record):
 
 def arm_of(entity: Mapping[str, Any], allocation: Allocation) -> Arm:
     """The arm of an entity; the same on every call, process and machine.
+
+    Entities of segments that are apart are in no arm: the version that answers them otherwise does.
 
     >>> [arm_of({"shop": n}, Allocation(salt="demo", share=0.3)).value for n in (1, 2, 8)]
     ['control', 'champion', 'challenger']
@@ -68,7 +95,10 @@ def arm_of(entity: Mapping[str, Any], allocation: Allocation) -> Arm:
     Raises:
         DataError: when the entity has no keys, or a value that is not valid JSON.
     """
-    return _arm(_entity_place(entity, allocation.salt), allocation.share)
+    place = _entity_place(entity, allocation.salt)
+    if allocation.apart is not None and allocation.apart.contains(entity):
+        return Arm.CHAMPION
+    return _arm(place, allocation.share)
 
 
 def stage_of(entity: Mapping[str, Any], salt: str, shares: Sequence[float]) -> int | None:

@@ -211,7 +211,9 @@ def _costs(entry: Entry) -> bool:
         return False
     if entry.transition is not None:
         names = {one.name for one in entry.findings}
-        begins = entry.transition.stage is Stage.CANARY and entry.transition.step == 0
+        # A segment that leaves a canary at its first stage begins no further one.
+        first = entry.transition.step == 0 and entry.transition.apart is None
+        begins = entry.transition.stage is Stage.CANARY and first
         return begins and (LEVEL in names or SPENT not in names)
     live_decides = entry.facts is not None and entry.facts.rollout != "none"
     return not live_decides and compared(entry.findings)

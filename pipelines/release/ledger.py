@@ -18,6 +18,7 @@ from pipelines.release.broken_windows.window import BrokenWindow
 from pipelines.release.policies import Lane, policy_of
 from pipelines.release.policy import Decision, Facts, decide
 from pipelines.release.retrain_reason import RetrainReason
+from pipelines.release.rollout.segment_champions import SegmentChange
 from pipelines.release.rollout.transition import Transition
 from pipelines.release.witness import WitnessedEntry
 from pipelines.training.split import TrainingDates
@@ -31,8 +32,10 @@ Kind = Literal[
     "review",
     "promotion",
     "first_version",
+    "segment_promotion",
     "rollout",
     "rollback",
+    "segment_rollback",
     "stop",
     "manual_alias_change",
     "history",
@@ -58,8 +61,10 @@ class NewEntry(Record):
         audit: a manual audit, not judged; it used a try as well.
         review: an approval was refused or came too late.
         promotion, first_version: judged; the candidate became champion.
+        segment_promotion: judged; the candidate became champion of some segments.
         rollout: a rollout began, advanced, or ended without a promotion.
         rollback: a former champion became champion again.
+        segment_rollback: the champion answers some segments again that had one of their own.
         stop: the stop-loss of refreshes did the same; its finding has the account.
         manual_alias_change: the champion's alias was moved outside Gauntlet, and set back. Entries
             of release 0.1.0 followed the alias instead.
@@ -90,6 +95,9 @@ class NewEntry(Record):
     transition: Transition | None = Field(
         default=None,
         description="of a rollout",
+    )
+    segments: SegmentChange | None = Field(
+        default=None, description="which segments another version answers from now on"
     )
     monitoring: RetrainReason | None = Field(
         default=None, description="why monitoring started the retraining; None: it did not"
@@ -127,6 +135,11 @@ class NewEntry(Record):
     def moves(self) -> bool:
         """Whether the champion changed."""
         return self.champion_before != self.champion_after
+
+    @property
+    def changes_champions(self) -> bool:
+        """Whether another version answers all entities, or those of some segments."""
+        return self.moves or self.segments is not None
 
 
 class Entry(NewEntry):

@@ -12,7 +12,7 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Gate
 from pipelines.core.records import Record
 
-Case = Literal["first_version", "offline", "rollout"]
+Case = Literal["first_version", "offline", "rollout", "segments"]
 Lane = Literal["change", "refresh", "emergency", "update"]
 BOTH: tuple[Case, ...] = ("first_version", "offline")
 ALL: tuple[Case, ...] = (*BOTH, "rollout")
@@ -112,6 +112,18 @@ _POLICY_6: _Requirements = {
     "error": _requires(Gate.UPDATE, "update.error", OFFLINE, UPDATE),
 }
 
+# A canary that does not promote for all may promote for the segments that it shows to gain; offline
+# the version passed what every challenger passes.
+_POLICY_7: _Requirements = {
+    **{
+        name: one.model_copy(update={"cases": (*one.cases, "segments")})
+        if "rollout" in one.cases and one.gate is not Gate.CANARY
+        else one
+        for name, one in _POLICY_6.items()
+    },
+    "segments": _requires(Gate.CANARY, "canary.segment_gain", ("segments",)),
+}
+
 _ALL = (
     ("1", _POLICY_1),
     ("2", _POLICY_2),
@@ -119,12 +131,13 @@ _ALL = (
     ("4", _POLICY_4),
     ("5", _POLICY_5),
     ("6", _POLICY_6),
+    ("7", _POLICY_7),
 )
 POLICIES = {
     version: Policy(version=version, requirements=tuple(requirements.values()))
     for version, requirements in _ALL
 }
-CURRENT = POLICIES["6"]
+CURRENT = POLICIES["7"]
 
 
 def policy_of(version: str) -> Policy:

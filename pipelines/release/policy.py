@@ -24,6 +24,7 @@ class Outcome(StrEnum):
 
     PROMOTE = "promote"
     FIRST_VERSION = "first_version"
+    PROMOTE_SEGMENTS = "promote_segments"
     START_ROLLOUT = "start_rollout"
     AWAIT_REVIEW = "await_review"
     REJECT = "reject"
@@ -45,6 +46,7 @@ class Outcome(StrEnum):
 _WORDS = {
     Outcome.PROMOTE: "promoted",
     Outcome.FIRST_VERSION: "promoted",
+    Outcome.PROMOTE_SEGMENTS: "promoted for segments",
     Outcome.START_ROLLOUT: "passed offline",
     Outcome.AWAIT_REVIEW: "awaits approval",
     Outcome.REJECT: "rejected",
@@ -91,6 +93,9 @@ class Facts(Record):
         default=None,
         description="another version that has the place",
     )
+    segments: tuple[str, ...] = Field(default=(), description="that it is promoted for; none: all")
+    segment_champions: str = Field(default="", description="that a canary compared with, in words")
+    segment_champions_at_decision: str = Field(default="", description="the lineage's, likewise")
     waived: tuple[str, ...] = Field(default=(), description="names of findings, spelled out")
     reason: str = Field(default="", description="why the run was asked for; a waiver needs one")
     requested_by: str = Field(default="", description="the person who started the run, if known")
@@ -106,7 +111,9 @@ class Facts(Record):
         """The case of the requirements. Without a champion there is nothing to compare with."""
         if self.champion is None:
             return "first_version"
-        return "rollout" if self.rollout == "complete" else "offline"
+        if self.rollout != "complete":
+            return "offline"
+        return "segments" if self.segments else "rollout"
 
 
 class GateVerdict(Record):
@@ -141,6 +148,7 @@ def evidence_digest(findings: Sequence[Finding], facts: Facts) -> str:
     bound = {key: about[key] for key in _BOUND}
     if facts.lane != "change":  # release 0.1.0 had no lanes
         bound["lane"] = facts.lane
+    bound |= {"segments": list(facts.segments)} if facts.segments else {}
     return digest_of({**bound, "findings": sorted(finding.digest for finding in findings)})
 
 
@@ -224,6 +232,9 @@ def _superseded(judged: _Judged) -> Iterable[str]:
             f"the evidence was gathered against {_named(facts.champion)}, "
             f"and now {_named(facts.champion_at_decision)} is champion"
         )
+    known, now = facts.segment_champions, facts.segment_champions_at_decision
+    if facts.rollout == "complete" and known != now:
+        yield "the champion of a segment changed after the evidence was gathered"
 
 
 def _dry(judged: _Judged) -> Iterable[str]:
@@ -270,6 +281,11 @@ def _first(judged: _Judged) -> Iterable[str]:
         yield "there was no champion in this lineage, and every gate of a first version passed"
 
 
+def _for_segments(judged: _Judged) -> Iterable[str]:
+    if (facts := judged.facts).case == "segments":
+        yield f"shown to gain in {', '.join(facts.segments)}, and promoted there only"
+
+
 def _passed(judged: _Judged) -> Iterable[str]:
     if judged.facts.lane == "emergency":
         yield (
@@ -301,6 +317,7 @@ _RULES: tuple[tuple[Outcome, _Rule], ...] = (
     (Outcome.HOLD, _occupied),
     (Outcome.START_ROLLOUT, _admitted),
     (Outcome.FIRST_VERSION, _first),
+    (Outcome.PROMOTE_SEGMENTS, _for_segments),
     (Outcome.PROMOTE, _passed),
 )
 

@@ -46,9 +46,14 @@ from pipelines.release.budget import budget_findings, budget_year, compared
 from pipelines.release.ledger import LIVE, Entry, Kind, Ledger, NewEntry
 from pipelines.release.policies import Lane
 from pipelines.release.policy import Decision, Facts, Outcome, decide
-from pipelines.release.reconciliation import reconcile, sync_champion_alias
+from pipelines.release.reconciliation import (
+    reconcile,
+    sync_champion_alias,
+    sync_segment_aliases,
+)
 from pipelines.release.registry import Aliases
 from pipelines.release.retrain_reason import RetrainReason
+from pipelines.release.rollout.segment_champions import SegmentChange
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.transition import Transition
 from pipelines.spec.training import BudgetGate
@@ -63,7 +68,11 @@ FREE_LANES: dict[Lane, str] = {
     "emergency": "the champion is worse than the naive forecast: replacing it is no try",
     "update": "an update is not tested for being better, so it is no try",
 }
-_KINDS: dict[Outcome, Kind] = {Outcome.PROMOTE: "promotion", Outcome.FIRST_VERSION: "first_version"}
+_KINDS: dict[Outcome, Kind] = {
+    Outcome.PROMOTE: "promotion",
+    Outcome.FIRST_VERSION: "first_version",
+    Outcome.PROMOTE_SEGMENTS: "segment_promotion",
+}
 
 
 class DecisionInput(Record):
@@ -93,6 +102,9 @@ class DecisionInput(Record):
     transition: Transition | None = Field(
         default=None, description="what ends the candidate's trial if it is promoted"
     )
+    segments: SegmentChange | None = Field(
+        default=None, description="which segments it answers if it is promoted for segments"
+    )
 
 
 class DecisionResult(NamedTuple):
@@ -109,7 +121,8 @@ def promote(inputs: DecisionInput, ledger: Ledger, aliases: Aliases, clock: Cloc
     judged again, with the approval in ``inputs``.
 
     Returns:
-        The entry of the decision; ``entry.outcome`` and ``entry.moves`` are the result.
+        The entry of the decision; ``entry.outcome``, ``entry.moves`` and ``entry.segments`` are
+        the result.
 
     Raises:
         StaleEvidenceError: the evidence was gathered against another champion. This is recorded
@@ -136,6 +149,8 @@ def promote(inputs: DecisionInput, ledger: Ledger, aliases: Aliases, clock: Cloc
         )
     if entry.moves and entry.lineage == LIVE:
         sync_champion_alias(inputs.model, ledger, aliases)
+    if entry.changes_champions and entry.lineage == LIVE:
+        sync_segment_aliases(inputs.model, ledger, aliases)
     return entry
 
 
@@ -200,6 +215,7 @@ def _facts(inputs: DecisionInput, entries: Sequence[Entry]) -> Facts:
     update = {
         "champion_at_decision": state.champion,
         "active_challenger": None if other == facts.candidate else other,
+        "segment_champions_at_decision": state.segment_champions,
     }
     return facts.model_copy(update=update)
 
@@ -219,6 +235,7 @@ def _with_budget(
 
 def _draft(inputs: DecisionInput, judged: _Judged, awaited_review: bool) -> NewEntry:
     facts, outcome = judged.facts, judged.decision.outcome
+    promotes = outcome.moves or outcome is Outcome.PROMOTE_SEGMENTS
     champion = facts.champion_at_decision
     kind: Kind = "decision"
     if facts.dry_run:
@@ -243,5 +260,6 @@ def _draft(inputs: DecisionInput, judged: _Judged, awaited_review: bool) -> NewE
         trained=inputs.trained,
         monitoring=inputs.monitoring,
         increment=inputs.increment,
-        transition=inputs.transition if outcome.moves else None,
+        transition=inputs.transition if promotes else None,
+        segments=inputs.segments if outcome is Outcome.PROMOTE_SEGMENTS else None,
     )

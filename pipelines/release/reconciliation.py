@@ -1,7 +1,8 @@
 """Reconciles the registry's aliases with the ledger, which decides.
 
 The alias ``champion`` is set after the ledger, so it can lag behind it after a kill. It is then
-set, and the version is tagged with the hash of the entry that made it champion.
+set, and the version is tagged with the hash of the entry that made it champion. The aliases of
+segments' champions (``champion-<value>``) are set whenever they differ from the ledger.
 
 When a person or a program moves or deletes the alias ``champion``, nothing follows it: the ledger
 knows the champion. The alias is set back, and the ledger records by a ``manual_alias_change`` what
@@ -31,6 +32,7 @@ from pipelines.core.retry import compare_and_swap
 from pipelines.core.time import Clock
 from pipelines.release.ledger import LIVE, Entry, Ledger, NewEntry
 from pipelines.release.registry import CHALLENGER, CHAMPION, Aliases
+from pipelines.release.rollout.segment_champions import segment_alias
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.verification import verified_entries
 
@@ -89,6 +91,8 @@ def _reconcile_once(model: str, ledger: Ledger, aliases: Aliases, clock: Clock) 
             change = _record_moved_alias(model, entries, summary, ledger, clock.now())
             entries = entries if change == entries[-1] else (*entries, change)
         sync_champion_alias(model, ledger, aliases)
+    if any(entry.segments is not None for entry in entries):
+        sync_segment_aliases(model, ledger, aliases)
     return Reconciliation(
         action=action, champion=champion, entry=change, entries=entries, summary=summary
     )
@@ -136,6 +140,31 @@ def sync_champion_alias(model: str, ledger: Ledger, aliases: Aliases) -> None:
             raise StaleEvidenceError("the champion changed while its alias was set")
         if change is not None:
             _tag_with_entry(change, aliases)
+
+    compare_and_swap(attempt)
+
+
+def sync_segment_aliases(model: str, ledger: Ledger, aliases: Aliases) -> None:
+    """Set the alias of each segment's champion, and remove those of former ones.
+
+    The ledger decides, so this is safe to repeat and to call after any change. A version that was
+    deleted from the registry gets no alias, so that a rollback of its segment remains possible.
+
+    Raises:
+        Unavailable: ledger or registry did not answer; running again is safe.
+    """
+
+    def attempt() -> None:
+        entries = ledger.entries(model, LIVE)
+        champions = ReleaseState.from_entries(model, entries).segments
+        for value in sorted(v for e in entries if e.segments for v in e.segments.values):
+            found = champions.champions.get(value) if champions else None
+            name, version = segment_alias(value), found.version if found else None
+            gone = version is not None and not exists(model, version, aliases)
+            if not gone and aliases.alias(model, name) != version:
+                aliases.set_alias(model, name, version)
+        if ledger.head(model, LIVE) != (entries[-1] if entries else None):
+            raise StaleEvidenceError("the ledger has grown while the aliases were set")
 
     compare_and_swap(attempt)
 

@@ -24,10 +24,11 @@ def expired_versions(
     """The versions of a lineage that nothing needs any more, oldest first.
 
     Candidates are needed for ``gate.span`` weeks and the weeks whose labels are still to come;
-    replaced versions for ``gate.watch``. The champion, the newest former champion, versions on
-    live traffic and versions that wait for it or for a review are always needed. So is a version
-    that the ledger has no decision about: its run may still be at work. An update is needed for a
-    week, and while it is one of these; so is the version that was fitted, its anchor.
+    replaced versions for ``gate.watch``. The champion, those of segments, the newest former
+    champion, versions on live traffic and versions that wait for it or for a review are always
+    needed. So is a version that the ledger has no decision about: its run may still be at work. An
+    update is needed for a week, and while it is one of these; so is the version that was fitted,
+    its anchor.
 
     Arguments:
         versions: of one model.
@@ -70,6 +71,8 @@ def _always_needed(entries: Sequence[Entry]) -> Iterator[str | None]:
     state = ReleaseState.from_entries(entries[-1].model, entries)
     yield state.champion
     yield from former_champions(entries)[:1]
+    if state.segments is not None:
+        yield from state.segments.versions
     if state.trial is not None:
         yield from (state.trial.challenger, state.trial.champion)
     if state.holdback is not None:

@@ -1,7 +1,8 @@
 """Rollback: restores a former champion. Writes the ledger first, then the alias.
 
 A person, a canary's harm or a holdback restores by an entry of kind ``rollback``, the stop-loss of
-refreshes by one of kind ``stop``.
+refreshes by one of kind ``stop``. A segment that has a champion of its own returns to the champion
+by an entry of kind ``segment_rollback``.
 """
 
 from __future__ import annotations
@@ -15,8 +16,14 @@ from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Finding
 from pipelines.core.time import Clock
 from pipelines.release.ledger import LIVE, Entry, Ledger, NewEntry
-from pipelines.release.reconciliation import exists, reconcile, sync_champion_alias
+from pipelines.release.reconciliation import (
+    exists,
+    reconcile,
+    sync_champion_alias,
+    sync_segment_aliases,
+)
 from pipelines.release.registry import Aliases
+from pipelines.release.rollout.segment_champions import SegmentChange
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.verification import verified_entries
 from pipelines.release.version_facts import no_such_version
@@ -67,14 +74,14 @@ def rollback(
 
     Raises:
         GauntletError: no reason is given, there is no earlier champion, or the version was never
-            champion here, is champion now, or is no longer in the registry.
+            champion here, is champion now, or is no longer in the registry; or no version is named
+            and segments have champions of their own.
         IntegrityError: the ledger cannot be followed; see ``verification``.
         StaleEvidenceError: the champion changed meanwhile.
     """
     model, lineage, run, to = request.model, request.lineage, request.run, request.to
     where = f"{model}, lineage {lineage}"
-    if not request.reason.strip():
-        raise GauntletError("a rollback needs a reason", where=where, hint="say why: --reason ...")
+    _check_reason(request.reason, where)
     chain = verified_entries(model, ledger, lineage, chosen=True)
     state = ReleaseState.from_entries(model, chain)
     reconcilable = lineage != LIVE or _can_reconcile(state, aliases)
@@ -92,6 +99,7 @@ def rollback(
         return last  # repeated: to go further back, name the version
     skipped: tuple[str, ...] = ()
     if to is None:
+        _check_one_champion(state)
         to, skipped = _newest(state, aliases if lineage == LIVE else None)
     _check_former(state, to, ledger, lineage)
     if lineage == LIVE and not exists(model, to, aliases):
@@ -112,7 +120,91 @@ def rollback(
     entry = ledger.append(new, after=state.sequence)
     if lineage == LIVE:
         sync_champion_alias(model, ledger, aliases)
+        sync_segment_aliases(model, ledger, aliases)
     return entry
+
+
+def rollback_segments(
+    request: RollbackRequest,
+    values: Sequence[str],
+    ledger: Ledger,
+    aliases: Aliases,
+    clock: Clock,
+) -> Entry:
+    """Return segments to the champion, at once. Safe to repeat: it then does nothing more.
+
+    Arguments:
+        request: the model, run and reason; nothing else of it is used.
+        values: the segments.
+
+    Raises:
+        GauntletError: no reason is given, or a segment never had a champion of its own.
+        IntegrityError: the ledger cannot be followed; see ``verification``.
+        StaleEvidenceError: the ledger has grown meanwhile.
+    """
+    model = request.model
+    _check_reason(request.reason, model)
+    found = reconcile(model, ledger, aliases, clock)
+    state = ReleaseState.from_entries(model, found.entries)
+    present = state.segments.champions if state.segments else {}
+    ended = [value for value in dict.fromkeys(values) if value in present]
+    if not ended:
+        return _returned_before(state, values)
+    if strange := [value for value in values if value not in present]:
+        raise _no_segment_champion(state, strange)
+    column = state.segments.column if state.segments else ""
+    new = NewEntry(
+        model=model,
+        kind="segment_rollback",
+        run=request.run,
+        as_of=clock.now(),
+        champion_before=state.champion,
+        champion_after=state.champion,
+        reasons=(request.reason,),
+        segments=SegmentChange(column=column, values=tuple(ended), version=None),
+    )
+    entry = ledger.append(new, after=state.sequence)
+    sync_segment_aliases(model, ledger, aliases)
+    return entry
+
+
+def _returned_before(state: ReleaseState, values: Sequence[str]) -> Entry:
+    """The newest rollback of segments, if it returned all of these."""
+    newest = next((entry for entry in reversed(state.entries) if entry.changes_champions), None)
+    ended = newest.segments if newest and newest.kind == "segment_rollback" else None
+    if newest is not None and ended is not None and values and set(values) <= set(ended.values):
+        return newest
+    raise _no_segment_champion(state, values)
+
+
+def _no_segment_champion(state: ReleaseState, values: Sequence[str]) -> GauntletError:
+    present = state.segment_champions
+    return GauntletError(
+        "a segment has no champion of its own",
+        where=state.model,
+        got=", ".join(values) or "no segment",
+        wanted=f"one of: {present}" if present else "a segment that a canary promoted for",
+        hint=f"`gauntlet champion {state.model}` shows who answers which segment",
+    )
+
+
+def _check_reason(reason: str, where: str) -> None:
+    if not reason.strip():
+        raise GauntletError("a rollback needs a reason", where=where, hint="say why: --reason ...")
+
+
+def _check_one_champion(state: ReleaseState) -> None:
+    """Raise if a rollback without a version could mean the champion or that of a segment."""
+    if state.segments is None:
+        return
+    raise GauntletError(
+        "segments have champions of their own",
+        where=state.model,
+        got=f"{state.segment_champions}; version {state.champion} for all others",
+        wanted="--segment VALUE, to return one to the champion, or --to VERSION, which then "
+        "answers all entities",
+        hint=f"`gauntlet ledger {state.model}` shows who was champion",
+    )
 
 
 def former_champions(chain: Sequence[Entry]) -> tuple[str, ...]:

@@ -12,16 +12,24 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Verdict
+from pipelines.gates.canary.segment_names import segment_gain_name
 from pipelines.gates.refresh.names import STOP
 from pipelines.release.ledger import LIVE, Entry, Ledger, chain_errors, damaged, replay
-from pipelines.release.policy import Outcome
+from pipelines.release.policy import Facts, Outcome
 from pipelines.release.rollout.recording import follows
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.rollout.transition import Stage
 from pipelines.release.witness import WitnessedEntry
 
-_JUDGED = frozenset({"decision", "dry_run", "review", "promotion", "first_version"})
-_KIND_OF_MOVE = {Outcome.PROMOTE: "promotion", Outcome.FIRST_VERSION: "first_version"}
+_JUDGED = frozenset(
+    {"decision", "dry_run", "review", "promotion", "first_version", "segment_promotion"}
+)
+_OF_SEGMENTS = ("segment_promotion", "segment_rollback")
+_KIND_OF_MOVE = {
+    Outcome.PROMOTE: "promotion",
+    Outcome.FIRST_VERSION: "first_version",
+    Outcome.PROMOTE_SEGMENTS: "segment_promotion",
+}
 
 
 def verified_entries(
@@ -148,11 +156,26 @@ def _errors(state: ReleaseState, entry: Entry) -> Iterator[str]:
         failed = {one.name for one in entry.findings if one.verdict is Verdict.FAIL}
         if entry.kind == "stop" and failed != {STOP}:
             yield f"is a stop without the finding {STOP}"
+    elif entry.kind == "segment_rollback":
+        yield from _segment_rollback_errors(state, entry)
     elif entry.kind == "branch":
         if state.entries or entry.lineage == LIVE or entry.branch_point is None:
             yield "branches off, and is not the first entry of a lineage for a backfill"
     elif entry.kind in ("audit", "history", "broken_window") and entry.moves:
         yield f"changes the champion by an entry of kind {entry.kind}"
+    if entry.segments is not None and entry.kind not in _OF_SEGMENTS:
+        yield f"changes the champions of segments by an entry of kind {entry.kind}"
+
+
+def _segment_rollback_errors(state: ReleaseState, entry: Entry) -> Iterator[str]:
+    """A rollback of segments returns to the champion those that had one of their own."""
+    change, champions = entry.segments, state.segments
+    if entry.moves or change is None or change.version is not None:
+        yield "is a rollback of segments and does not return them to the champion"
+    elif champions is None or champions.column != change.column:
+        yield f"rolls back segments of {change.column}, which had no champion of their own"
+    elif strange := sorted(set(change.values) - set(champions.champions)):
+        yield f"rolls back segments that had no champion of their own: {', '.join(strange)}"
 
 
 def _judgement_errors(state: ReleaseState, entry: Entry) -> Iterator[str]:
@@ -171,6 +194,8 @@ def _judgement_errors(state: ReleaseState, entry: Entry) -> Iterator[str]:
             yield f"makes version {entry.champion_after} champion, and its judgement does not"
         if entry.kind != _KIND_OF_MOVE.get(decision.outcome):
             yield f"is a {entry.kind} by the judgement {decision.outcome}"
+    if decision.outcome is Outcome.PROMOTE_SEGMENTS or entry.segments is not None:
+        yield from _segment_promotion_errors(state, entry, facts)
     if entry.reasons != decision.reasons:
         yield "gives other reasons than its judgement"
     if facts.run != entry.run or facts.dry_run != (entry.kind == "dry_run"):
@@ -181,7 +206,11 @@ def _judgement_errors(state: ReleaseState, entry: Entry) -> Iterator[str]:
     if _n(decision.policy) < _n(newest):
         yield f"was judged by policy {decision.policy} after entries of policy {newest}"
     yield from _review_errors(state, entry)
-    if entry.moves and (facts.rollout == "complete" or entry.transition is not None):
+    if facts.rollout == "complete" and facts.segment_champions_at_decision != (
+        state.segment_champions
+    ):
+        yield "was judged against other champions of segments"
+    if entry.changes_champions and (facts.rollout == "complete" or entry.transition is not None):
         yield from _canary_errors(state, entry)
 
 
@@ -219,8 +248,24 @@ def _canary_errors(state: ReleaseState, entry: Entry) -> Iterator[str]:
         yield f"is decided by the canary of version {trial.challenger}"
     elif facts.content != admitted.content:
         yield "names other content than the decision that admitted the version to live traffic"
-    if entry.moves and (transition is None or transition.stage is not Stage.PROMOTED):
+    ends = Stage.PROMOTED if entry.moves else Stage.PROMOTED_FOR_SEGMENTS
+    if entry.changes_champions and (transition is None or transition.stage is not ends):
         yield "promotes a challenger without ending its canary"
+
+
+def _segment_promotion_errors(state: ReleaseState, entry: Entry, facts: Facts) -> Iterator[str]:
+    """A promotion for segments names those that its findings show to gain, and no others."""
+    change = entry.segments
+    if change is None or change.version != facts.candidate or change.values != facts.segments:
+        yield "is a promotion for segments, and its judgement names others"
+        return
+    if state.segments is not None and state.segments.column != change.column:
+        yield f"promotes for {change.column}, and segments of {state.segments.column} are in force"
+    shown = {one.name for one in entry.findings if one.blocking and one.verdict is Verdict.PASS}
+    for value in change.values:
+        name = segment_gain_name(change.column, value)
+        if name not in shown:
+            yield f"promotes for {change.column} {value} without the finding {name}"
 
 
 def _rollout_errors(state: ReleaseState, entry: Entry) -> Iterator[str]:

@@ -14,6 +14,8 @@ from pipelines.gates.canary.refresh_gain import PAYS
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Outcome
 from pipelines.release.rollout.outcome import rollout_outcome
+from pipelines.release.rollout.segment_champions import SegmentChampions
+from pipelines.release.rollout.state import segments_after
 from pipelines.release.rollout.transition import Stage
 from pipelines.reporting.markdown import SIGNS, interval_text, number, sentence, table
 
@@ -24,8 +26,10 @@ _TITLES = {
     Stage.SHADOW: "◔ In shadow: it predicts beside the champion, and its answers are only logged",
     Stage.CANARY: "◔ In canary: it answers part of the entities",
     Stage.PROMOTED: "✔ Champion: it won its canary",
+    Stage.PROMOTED_FOR_SEGMENTS: "✔ Champion of segments: its canary showed that they gain",
     Stage.HOLDBACK: "✔ Champion, in holdback: it won its canary",
 }
+_PROMOTED = (Stage.PROMOTED, Stage.PROMOTED_FOR_SEGMENTS)
 _ENDED_TITLES = {
     "rolled back": "✘ Rolled back: it did harm",
     "failed in shadow": "✘ Failed in shadow",
@@ -48,13 +52,13 @@ class RolloutHistory(Record):
 
     @property
     def promoted(self) -> bool:
-        """Whether the version became champion."""
-        return any(_stage(entry) is Stage.PROMOTED for entry in self.transitions)
+        """Whether the version became champion, of all entities or of segments."""
+        return any(_stage(entry) in _PROMOTED for entry in self.transitions)
 
     @property
     def outcome(self) -> str | None:
         """The outcome that made the version champion, in words; None if it did not become one."""
-        made = [entry for entry in self.transitions if _stage(entry) is Stage.PROMOTED]
+        made = [entry for entry in self.transitions if _stage(entry) in _PROMOTED]
         return Outcome(made[0].outcome).words if made else None
 
     @property
@@ -70,7 +74,7 @@ class RolloutHistory(Record):
             return taken_back if self.promoted else "void"
         if self.promoted and self.last_stage is Stage.ENDED:
             return "kept"
-        return rollout_outcome(self.transitions[-1]) or self.last_stage.value
+        return rollout_outcome(self.transitions[-1]) or self.last_stage.value.replace("_", " ")
 
 
 class LatestCheck(Record):
@@ -91,17 +95,22 @@ def rollout_histories(entries: Iterable[Entry]) -> list[RolloutHistory]:
         entries: a model's ledger, oldest first.
     """
     found: list[RolloutHistory] = []
+    segments: SegmentChampions | None = None
     for entry in entries:
+        segments = segments_after(segments, entry)
+        answering = segments.versions if segments else ()
         own = entry.transition is not None
         if entry.transition is not None and entry.transition.stage is Stage.SHADOW:
             found.append(RolloutHistory(version=entry.transition.challenger, transitions=(entry,)))
         elif own and found:
             last = found[-1]
             found[-1] = last.model_copy(update={"transitions": (*last.transitions, entry)})
-        if entry.moves:
+        if entry.changes_champions:
             found = [
                 one.model_copy(update={"replaced": entry})
-                if one.was_live and not (own and one is found[-1])
+                if one.was_live
+                and not (own and one is found[-1])
+                and one.version not in (entry.champion_after, *answering)
                 else one
                 for one in found
             ]

@@ -11,7 +11,7 @@ from pipelines.serving.loaded_version import LoadedVersion, load_for_serving
 from pipelines.serving.plan import PlannedVersion, ServingPlan, plan_stamp, read_plan
 from pipelines.serving.service import Deployed, ModelService
 
-KEPT = 4  # versions of a model that stay loaded: the current two, and earlier ones for a rollback
+KEPT = 4  # versions of a model that stay loaded: the current ones, and two for a rollback at least
 
 
 class Deployment:
@@ -51,15 +51,19 @@ class Deployment:
         if deployed is None:
             return f"{self._service.model}: no version is deployed"
         trial = f", {deployed.challenger.number} on trial" if deployed.challenger else ""
-        return f"{self._service.model}: version {deployed.champion.number} answers{trial}"
+        own = "".join(
+            f", {version.number} answers {deployed.segment_column} {value}"
+            for value, version in deployed.segments.items()
+        )
+        return f"{self._service.model}: version {deployed.champion.number} answers{own}{trial}"
 
     def follow(self) -> bool:
         """Deploy the current plan if it changed.
 
-        If the champion cannot be loaded, the deployed versions stay. If only the challenger cannot
-        be loaded, the champion is deployed without it and answers every request. A plan with a
-        version that failed to load is not tried again until the plan changes. ``problem`` holds
-        the current error, or ``None``.
+        If the champion or that of a segment cannot be loaded, the deployed versions stay. If only
+        the challenger cannot be loaded, the champions are deployed without it and answer every
+        request. A plan with a version that failed to load is not tried again until the plan
+        changes. ``problem`` holds the current error, or ``None``.
 
         Returns:
             Whether the deployed versions changed.
@@ -80,15 +84,19 @@ class Deployment:
             return False
         self.problem, self._rejected = None, None
         champion = self._version(plan.champion, plan)
-        if champion is None:
+        of_segments = {
+            value: self._version(one, plan) for value, one in plan.segment_versions.items()
+        }
+        segments = {value: one for value, one in of_segments.items() if one is not None}
+        if champion is None or len(segments) < len(of_segments):
             return False
         challenger = self._version(plan.challenger, plan) if plan.challenger else None
         if challenger is None:
             plan = plan.model_copy(update={"challenger": None})
             if current is not None and current.plan == plan:
                 return False
-        self._service.deployed = Deployed(plan, champion, challenger)
-        for old in list(self._loaded)[:-KEPT]:
+        self._service.deployed = Deployed(plan, champion, challenger, segments)
+        for old in list(self._loaded)[: -max(KEPT, len(plan.versions) + 2)]:
             del self._loaded[old]
         return True
 

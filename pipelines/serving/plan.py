@@ -26,16 +26,36 @@ class PlannedVersion(Record):
     folder: str = Field(description="the verified copy on this machine")
 
 
+class PlannedSegments(Record):
+    """The segments that have a champion of their own."""
+
+    column: str = Field(description="a key of the decision point")
+    versions: dict[str, PlannedVersion] = Field(min_length=1, description="by the key's value")
+
+
 class ServingPlan(Record):
     """The versions that answer a model's requests, and how the traffic is divided.
 
-    Without a challenger the allocation is not used: the champion answers every request.
+    Without a challenger the allocation is not used: the champion answers every request, except
+    those about segments that have a champion of their own.
     """
 
     model: Name
     champion: PlannedVersion
     challenger: PlannedVersion | None = None
+    segments: PlannedSegments | None = None
     allocation: Allocation = Allocation(salt="none")
+
+    @property
+    def segment_versions(self) -> dict[str, PlannedVersion]:
+        """The champions of segments, by the value of their key."""
+        return self.segments.versions if self.segments else {}
+
+    @property
+    def versions(self) -> frozenset[PlannedVersion]:
+        """Every version that answers, or receives a copy of requests."""
+        trial = [self.challenger] if self.challenger else []
+        return frozenset([self.champion, *self.segment_versions.values(), *trial])
 
 
 PLAN = StoredFormat("a serving plan", ServingPlan)

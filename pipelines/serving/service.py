@@ -8,9 +8,11 @@ loaded until no request uses it.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 from pipelines.core.errors import Unavailable
@@ -20,9 +22,11 @@ from pipelines.features.online.store import OnlineReader
 from pipelines.predictions.assignment import arm_of, in_shadow
 from pipelines.predictions.entity import entity_json
 from pipelines.predictions.record import Prediction
+from pipelines.predictions.segments import segment_of
 from pipelines.serving.loaded_version import LoadedVersion
 from pipelines.serving.plan import ServingPlan
 from pipelines.serving.request import Point, checked_points
+from pipelines.spec.fields import ColumnType
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
 from pipelines.spec.serving import AT_LOOKUP
@@ -35,6 +39,31 @@ class Deployed:
     plan: ServingPlan
     champion: LoadedVersion
     challenger: LoadedVersion | None = None
+    segments: Mapping[str, LoadedVersion] = field(default_factory=dict)
+
+    @property
+    def versions(self) -> tuple[LoadedVersion, ...]:
+        """Each version that answers, the champion first."""
+        trial = [self.challenger] if self.challenger else []
+        every = [self.champion, *self.segments.values(), *trial]
+        return tuple({one.number: one for one in every}.values())
+
+    @cached_property
+    def other_columns(self) -> Mapping[str, ColumnType]:
+        """The request columns of all versions but the champion; they are optional."""
+        columns = (one.request_columns.items() for one in self.versions[1:])
+        return {name: kind for each in columns for name, kind in each}
+
+    @property
+    def segment_column(self) -> str:
+        """The key that the segments with a champion of their own are values of; "" without any."""
+        return self.plan.segments.column if self.plan.segments else ""
+
+    def champion_of(self, entity: Mapping[str, Any]) -> LoadedVersion:
+        """The version that answers an entity outside of the challenger's arm."""
+        if not self.segments:
+            return self.champion
+        return self.segments.get(segment_of(entity, self.segment_column) or "", self.champion)
 
 
 class Answer(NamedTuple):
@@ -122,32 +151,34 @@ class ModelService:
         began = time.perf_counter()
         now, deployed = self._clock.now(), self._current()
         champion, challenger = deployed.champion, deployed.challenger
-        also = challenger.request_columns if challenger else {}
         keys = champion.spec.points.keys
-        checked = checked_points(points, champion.request_columns, keys, also)
+        checked = checked_points(points, champion.request_columns, keys, deployed.other_columns)
         entities = [entity_json({key: point[key] for key in keys}) for point in checked]
         arms = [self._arm(deployed, entity) for entity in entities]
         ids = [f"{request_id}.{number}" for number in range(len(checked))]
+        own = [deployed.champion_of(entity) for entity in entities]
+        groups = [(arm, one.number) for arm, one in zip(arms, own, strict=True)]
         found: dict[int, _Predicted] = {}
-        for arm in dict.fromkeys(arms):
-            places = [place for place, one in enumerate(arms) if one is arm]
+        for group in dict.fromkeys(groups):
+            places = [place for place, one in enumerate(groups) if one == group]
             requested = [
                 _RequestRow(ids[place], checked[place], entities[place]) for place in places
             ]
-            version = challenger if challenger and arm is Arm.CHALLENGER else champion
+            arm, usual = group[0], own[places[0]]
+            version = challenger if challenger and arm is Arm.CHALLENGER else usual
             found |= dict(
                 zip(
                     places,
-                    self._predict_or_fall_back(version, champion, arm, requested, now),
+                    self._predict_or_fall_back(version, usual, arm, requested, now),
                     strict=True,
                 )
             )
         taken = time.perf_counter() - began
         made = [found[place].logged(now, taken) for place in range(len(checked))]
         self._record(made)
-        for arm in dict.fromkeys(arms):
-            rows = [each for each in made if each.arm is arm]
-            self._metrics.answered(self.model, rows[0].version, arm, taken, len(rows))
+        counts = Counter((each.version, each.arm) for each in made)
+        for (number, arm), rows in counts.items():
+            self._metrics.answered(self.model, number, arm, taken, rows)
         if challenger is not None and in_shadow(request_id, deployed.plan.allocation):
             requested = [_RequestRow(*one) for one in zip(ids, checked, entities, strict=True)]
             if not self._run_later(lambda: self._shadow(challenger, requested, now)):

@@ -71,6 +71,8 @@ def rollout_problems(spec: ModelSpec, rollout: Rollout) -> Iterator[str]:
             yield f"{where}: less of {metric.name} is better: leave higher_is_better out"
     for part in canary.segments:
         yield from _segment_problems(spec, part)
+    if canary.promotes_segments:
+        yield from _promotion_problems(spec, rollout)
     for name in canary.covariates:
         if name not in there:
             yield f"rollout.canary.covariates: no live metric {name!r}; there are {list(there)}"
@@ -91,6 +93,20 @@ def _segment_problems(spec: ModelSpec, part: Segments) -> Iterator[str]:
         yield f"{place}: stream {name!r} has no column {missing}; it declares {sorted(columns)}"
     elif columns[part.column] not in _GROUPS:
         yield f"{place}: {part.column!r} is a {columns[part.column]}, which makes no groups"
+
+
+def _promotion_problems(spec: ModelSpec, rollout: Rollout) -> Iterator[str]:
+    """Why a version cannot be promoted for the declared segments."""
+    place = "rollout.canary.promote"
+    for column in sorted({one.column for one in rollout.canary.gaining_segments}):
+        keys, kinds = spec.points.keys, spec.point_stream.columns
+        if column not in keys:
+            yield (
+                f"{place}: segments needs a key of the point, {list(keys)}, because each request "
+                f"has it and it never changes; {column!r} is none"
+            )
+        elif kinds[column] not in _GROUPS:
+            yield f"{place}: {column!r} is a {kinds[column]}, which makes no segments"
 
 
 def _measure_problems(

@@ -144,6 +144,11 @@ class Canary(Declaration):
     outcome: LiveOutcome
     guardrails: tuple[LiveGuardrail, ...] = ()
     segments: tuple[Segments, ...] = ()
+    promote: Literal["all", "segments"] = Field(
+        default="all",
+        description="a version is promoted for all entities, or, if that is not won, for the "
+        "segments of the outcome that are shown to gain; their column is a key of the point",
+    )
     covariates: tuple[Name, ...] = Field(
         default=(),
         description="live metrics of an entity in an equally long stretch before the canary",
@@ -224,6 +229,21 @@ class Canary(Declaration):
         )
 
     @property
+    def promotes_segments(self) -> bool:
+        """Whether it may promote for segments alone."""
+        return self.promote == "segments"
+
+    @property
+    def gaining_segments(self) -> tuple[SegmentGuard, ...]:
+        """The segments of the outcome: those that a version can be promoted for."""
+        return tuple(one for one in self.segment_guards if one.name == self.outcome.name)
+
+    @property
+    def segment_column(self) -> str:
+        """The column of these segments; "" without any."""
+        return next((one.column for one in self.gaining_segments), "")
+
+    @property
     def guards(self) -> tuple[LiveGuardrail, ...]:
         """The guardrails and the segment guards."""
         return (*self.guardrails, *self.segment_guards)
@@ -243,6 +263,13 @@ class Canary(Declaration):
             problems.append("looks are weeks that grow, from week 2: every weekday counts twice")
         if self.looks[-1] != self.weeks:
             problems.append("the last look is at the end")
+        if self.promotes_segments:
+            of_outcome = [p for p in self.segments if p.metric in (None, self.outcome.name)]
+            if len({part.column for part in of_outcome}) != 1:
+                problems.append(
+                    "promote: segments needs segments of the outcome, by one column: an entity "
+                    "belongs to one segment"
+                )
         names = [self.outcome.name, *(guard.name for guard in self.guardrails)]
         if len(set(names)) < len(names):
             problems.append("each metric stands once among outcome and guardrails")

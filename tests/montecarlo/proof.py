@@ -24,6 +24,7 @@ from pipelines.gates.recent_window.findings import primary
 from pipelines.stats.paired import PairedDifference
 from tests.montecarlo.canary.refresh_rows import pooled_refreshes, shortened_years
 from tests.montecarlo.canary.rows import canaries, canary_years, late_outcomes
+from tests.montecarlo.canary.segment_promotion import segment_promotions
 from tests.montecarlo.canary.segments import segments
 from tests.montecarlo.drift.concept import drift_concept
 from tests.montecarlo.drift.predictions import drift_predictions
@@ -206,6 +207,7 @@ SECTIONS: tuple[tuple[str, Callable[[int], Iterator[Row | MeanRow]], float], ...
     ("One canary", canaries, 1.0),
     ("One canary whose outcomes come late", late_outcomes, 0.25),
     ("One canary with segments", segments, 1.0),
+    ("Canaries that promote for segments", segment_promotions, 0.1),
     ("Effects of a version on groups of entities", effects, 1.0),
     ("Drift: a stable, seasonal year", drift_stable, 0.01),
     ("Drift: two weeks in a row", drift_two_weeks, 0.5),

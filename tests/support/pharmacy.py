@@ -287,7 +287,8 @@ def write_days(
 
     The same days are written once for a test run, and then copied.
     """
-    days = hashlib.sha256(repr((start, end, scenarios, seed)).encode()).hexdigest()[:16]
+    world = repr((SCALE, start, end, scenarios, seed))
+    days = hashlib.sha256(world.encode()).hexdigest()[:16]
 
     def build(folder: Path) -> None:
         write_world(World(SCALE, seed, scenarios), LocalStore(folder), Window(start, end))

@@ -140,11 +140,13 @@ def write_sales(
     effect: Effect,
     elsewhere: Mapping[str, Effect] = NOWHERE_ELSE,
     late: Effect = reported_in_time,
+    by: str = "kind",
 ) -> None:
     """What is sold while arms act on it: each sale in an arm is so many times as large.
 
     Arguments:
         elsewhere: the effect in kinds of pharmacy where it is another one.
+        by: the column that these are values of.
         late: share of an arm's sales that are reported six days later.
     """
     world = World(SCALE, SEED)
@@ -152,7 +154,7 @@ def write_sales(
         table = world.events(Window(start, end))[stream]
         if stream == "dispensing" and salt:
             arms = _arms(table, Allocation(salt=salt, share=share))
-            kinds = table["kind"].to_pylist()
+            kinds = table[by].to_pylist()
             factors = [
                 elsewhere.get(kind, effect)(arm) for kind, arm in zip(kinds, arms, strict=True)
             ]
@@ -208,7 +210,9 @@ class Traffic:
         service = Service(
             champion=champion,
             challenger=move.challenger if move else None,
-            allocation=Allocation(salt=move.salt, share=move.share, shadow_share=move.shadow_share)
+            allocation=Allocation(
+                salt=move.salt, share=move.share, shadow_share=move.shadow_share, apart=move.apart
+            )
             if move
             else Allocation(salt="none"),
             slower=self.slower,

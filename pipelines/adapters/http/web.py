@@ -177,6 +177,10 @@ def build_app(
             "model": model,
             "champion": deployed.champion.number,
             "challenger": challenger.number if challenger else None,
+            "segments": {
+                f"{deployed.segment_column} {value}": version.number
+                for value, version in deployed.segments.items()
+            },
             "columns": {
                 name: kind.value for name, kind in deployed.champion.spec.request_columns().items()
             },

@@ -99,6 +99,7 @@ def champion(
     from pipelines.release.champion_health import champion_health
     from pipelines.release.explanation import explain_entry
     from pipelines.release.ledger import training_dates
+    from pipelines.release.rollout.state import ReleaseState
     from pipelines.release.verification import verified_entries
 
     with bar("checking the ledger"):
@@ -108,6 +109,7 @@ def champion(
     known = [entry for entry in entries if entry.recorded_at <= moment]
     moves = [entry for entry in known if entry.moves]
     version = moves[-1].champion_after if moves else None
+    segments = ReleaseState.from_entries(name, known).segments
     trained = training_dates(entries, version)
     health = champion_health(known, version)
     if as_json:
@@ -116,7 +118,8 @@ def champion(
             "champion",
             {"model": name, "lineage": lineage, "at": instant_text(moment), "version": version}
             | {"since": since, "trained": trained.as_json() if trained else None}
-            | {"health": health.finding.as_json() if health else None},
+            | {"health": health.finding.as_json() if health else None}
+            | {"segments": segments.as_json() if segments else None},
         )
     elif version is None:
         console.print(f"{name} had no champion at {instant_text(moment)}")
@@ -125,6 +128,10 @@ def champion(
         console.print(
             f"version {version}, since {since}: {rich_text('; '.join(explain_entry(moves[-1])))}"
         )
+        if segments is not None:
+            for value, own in segments.champions.items():
+                named = rich_text(f"{segments.column} {value}")
+                console.print(f"{named}: version {own.version}, since {instant_text(own.since)}")
         if trained is not None:
             console.print(trained.summary)
         if health is not None:
@@ -137,28 +144,40 @@ def rollback(
         str | None,
         typer.Option(help="version to restore; default: the champion before the current one"),
     ] = None,
+    segment: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="segment that returns to the champion, by its value; repeatable; the champion "
+            "stays"
+        ),
+    ] = None,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Restore a former champion at once. Needs a reason.
+    """Restore a former champion at once, or return segments to the champion. Needs a reason.
 
     Safe to repeat. To go back further than one version, name the version with --to.
     """
-    from pipelines.release.rollback import RollbackRequest
+    from pipelines.release.rollback import RollbackRequest, rollback_segments
     from pipelines.release.rollback import rollback as roll_back
 
+    if segment and to:
+        raise typer.BadParameter("give --to or --segment, not both")
     with bar("rolling back") as progress:
         connections = connect_known(name)
         head = connections.ledger.head(name)
-        entry = roll_back(
-            RollbackRequest(
-                name, run=f"rollback-after-{head.sequence if head else 0}", reason=reason, to=to
-            ),
-            connections.ledger,
-            connections.registry,
-            connections.clock,
-            check_servable=lambda version: _check_servable(connections, name, version),
+        request = RollbackRequest(
+            name, run=f"rollback-after-{head.sequence if head else 0}", reason=reason, to=to
         )
+        about = connections.ledger, connections.registry, connections.clock
+        if segment:
+            entry = rollback_segments(request, segment, *about)
+        else:
+            entry = roll_back(
+                request,
+                *about,
+                check_servable=lambda version: _check_servable(connections, name, version),
+            )
         if entry.champion_after is None:
             raise ValueError("a rollback entry has no champion")
         progress("updating the pages in MLflow")
@@ -169,9 +188,17 @@ def rollback(
     if as_json:
         answer("rollback", {"entry": entry.as_json(), "unfilled": unfilled})
     else:
-        console.print(f"champion of {name}: {entry.champion_before} -> {entry.champion_after}")
+        console.print(f"champion of {name}: {_changed_text(entry)}")
         for problem in unfilled:
             console.print(f"[yellow]to do:[/] {rich_text(problem)}", soft_wrap=True)
+
+
+def _changed_text(entry: Entry) -> str:
+    """What a rollback changed."""
+    if entry.segments is None:
+        return f"{entry.champion_before} -> {entry.champion_after}"
+    values = rich_text(", ".join(entry.segments.values))
+    return f"version {entry.champion_after} answers {entry.segments.column} {values} again"
 
 
 def _untold(connections: Connections, name: str) -> list[str]:

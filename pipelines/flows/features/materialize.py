@@ -1,6 +1,6 @@
 """Fills the online store: each view of a model as of the newest instant of its cadence.
 
-Features of the declaration, the champion and any second version on live traffic are all filled.
+Features of the declaration, the champions and any second version on live traffic are all filled.
 They are identified by their definitions, so changing a feature does not affect the versions that
 answer.
 """
@@ -185,7 +185,7 @@ def served_spec(
 ) -> tuple[ModelSpec, str | None]:
     """The declaration combined with those of all versions that answer, and the champion's version.
 
-    These are the champion and any second version on live traffic.
+    These are the champion, those of segments, and any second version on live traffic.
 
     Raises:
         SpecError: they cannot be combined in one declaration.
@@ -198,12 +198,20 @@ def served_spec(
         return spec, None
     old = versions.load(model, champion)
     whole = common_spec(spec, old.spec)
-    move = ReleaseState.from_entries(model, chain).active
-    if move is None:
-        return whole, champion
-    third = versions.load(model, move.challenger).spec
-    if third.recipe not in (spec.recipe, old.spec.recipe):
-        whole = combined_spec(whole, third, CHALLENGER_PREFIX)
+    state = ReleaseState.from_entries(model, chain)
+    others = (
+        [(f"segment{n}_", one) for n, one in enumerate(state.segments.versions, 1)]
+        if (state.segments)
+        else []
+    )
+    if state.active is not None:
+        others.append((CHALLENGER_PREFIX, state.active.challenger))
+    filled = {spec.recipe, old.spec.recipe}
+    for prefix, number in others:
+        other = versions.load(model, number).spec
+        if other.recipe not in filled:
+            whole = combined_spec(whole, other, prefix)
+            filled.add(other.recipe)
     return whole, champion
 
 

@@ -10,6 +10,7 @@ from pipelines.core.errors import SpecError
 from pipelines.core.time import Window, utc
 from pipelines.core.weeks import WEEK, monday_before, mondays
 from pipelines.drift.version_profile import PREDICTION
+from pipelines.flows.monitor.segment_answers import SegmentAnswers
 from pipelines.flows.versions import rows_of_version, score_version
 from pipelines.monitoring.earlier_version import EarlierVersion
 from pipelines.monitoring.metrics.predicted_rows import PredictedRows
@@ -39,7 +40,7 @@ class Outcomes:
             champion was trained on, then those of the champion.
         earlier: the comparison with the version that it replaced; ``None`` without one.
         fresh: the points after the rows that the champion was fitted on, with its ``prediction``.
-        served: those of them that were decided after everything that it was trained on.
+        served: those of them that it answers, decided after everything that it was trained on.
         held_out: the twin's recent window.
         by_twin: these, and the points after them whose labels overlap those that the champion was
             trained on.
@@ -67,8 +68,12 @@ def read_outcomes(
     points_in: Callable[[Window], pd.DataFrame],
     as_of: datetime,
     weeks: int,
+    segments: Callable[[Window], SegmentAnswers | None] = lambda _: None,
 ) -> Outcomes:
     """Score the weeks that have labels.
+
+    The error of a week is that of what served: points of segments with a champion of their own
+    count with its answers. Everything else is about the champion.
 
     Arguments:
         champion: the version that serves.
@@ -76,6 +81,7 @@ def read_outcomes(
         points_in: reads the decision points of a window, with the features of ``shared_spec``.
         as_of: the instant of the report.
         weeks: weeks with labels that are scored at most, besides the twin's recent window.
+        segments: reads the answers of champions of segments in a window.
     """
     plan = champion.plan
     first = monday_before(as_of - plan.maturity) - weeks * WEEK
@@ -93,6 +99,10 @@ def read_outcomes(
     scored, deviations = _answers(champion, champion.spec, newer)
     answers, spec = scored.predictions, champion.spec
     predicted = PredictedRows(newer, answers, deviations)
+    own, realised, others = inside(newer, served), answers, segments(served)
+    if others is not None:
+        realised, mine = others.replace_in(newer, answers)
+        own = own & mine
     return Outcomes(
         weeks=(
             *(
@@ -104,11 +114,11 @@ def read_outcomes(
                 for week in _by_week(spec, older, by_twin.predictions, span, as_of)
                 if week.complete
             ),
-            *_by_week(spec, newer, answers, served, as_of),
+            *_by_week(spec, newer, realised, served, as_of),
         ),
         earlier=None if earlier is None else _against(earlier, champion, newer, answers),
         fresh=newer.assign(**{PREDICTION: scored.answers}),
-        served=predicted.where(inside(newer, served)),
+        served=predicted.where(own),
         held_out=by_twin.where(inside(older, plan.recent)),
         by_twin=by_twin,
     )

@@ -21,6 +21,7 @@ from pipelines.flows.monitor.fresh_drift import FreshDrift, fresh_drift
 from pipelines.flows.monitor.incoming import arrivals, check_windows, repeat_alarms
 from pipelines.flows.monitor.outcomes import Outcomes, read_outcomes, shared_spec
 from pipelines.flows.monitor.quiet_contract import quiet_windows
+from pipelines.flows.monitor.segment_answers import SegmentAnswers, read_segment_answers
 from pipelines.flows.monitor.training_range import range_checks
 from pipelines.flows.versions import VersionReader
 from pipelines.gates.refresh.record import RefreshRecord
@@ -61,6 +62,7 @@ from pipelines.release.champion_periods import (
 from pipelines.release.ledger import Entry
 from pipelines.release.retrain_reason import retraining_hold
 from pipelines.release.rollback import former_champions
+from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.verification import verified_entries
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import inside
@@ -162,7 +164,8 @@ def _observe(opened: _Opened) -> MonitorReport:
         repeated = repeat_alarms(spec, own, as_of)
         collaborators.progress("scoring matured points")
         points_in = partial(window_rows, events, common, snapshot, tables)
-        outcomes = read_outcomes(champion, opened.earlier, points_in, as_of, weeks)
+        segments = partial(_segment_answers, opened)
+        outcomes = read_outcomes(champion, opened.earlier, points_in, as_of, weeks, segments)
     ranges = range_checks(champion, outcomes.fresh, events, as_of, weeks)
     drift = fresh_drift(champion, outcomes.fresh, outcomes.served, spec.monitor, as_of)
     record = _newest_record(opened)
@@ -212,6 +215,12 @@ def _observe(opened: _Opened) -> MonitorReport:
         estimates=estimate(spec, (outcomes.by_twin, outcomes.served), as_of),
         retraining_hold=retraining_hold(opened.entries, limits, as_of) if retrains else "",
     )
+
+
+def _segment_answers(opened: _Opened, window: Window) -> SegmentAnswers | None:
+    """What the champions of segments answered in a window."""
+    state = ReleaseState.from_entries(opened.spec.name, opened.entries)
+    return read_segment_answers(opened.spec.name, state.segments, window, opened.collaborators)
 
 
 def _newcomers(spec: ModelSpec, outcomes: Outcomes, as_of: datetime) -> str:

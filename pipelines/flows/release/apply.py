@@ -46,7 +46,7 @@ def apply_action(
         case Promotion(inputs=inputs):
             with collaborators.lock(model, LIVE):
                 entry = promote(inputs, ledger, registry, collaborators.clock)
-            if not entry.moves and state.trial is not None:
+            if not entry.changes_champions and state.trial is not None:
                 reason = f"not promoted: {entry.reasons[0]}"
                 ended = end_trial(state, state.trial, reason, action.progress, as_of)
                 return apply_action(ended, _refreshed(state, collaborators), as_of, collaborators)

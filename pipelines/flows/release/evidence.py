@@ -29,7 +29,12 @@ from pipelines.release.rollout.evidence import (
     ShadowStart,
 )
 from pipelines.release.rollout.holdback_action import promised_gain
-from pipelines.release.rollout.lanes import pooled_refreshes, record_watches, rollout_of
+from pipelines.release.rollout.lanes import (
+    pooled_refreshes,
+    record_watches,
+    rollout_of,
+    rollout_without,
+)
 from pipelines.release.rollout.state import Holdback, ReleaseState, Trial
 from pipelines.release.rollout.transition import Stage
 from pipelines.release.rollout.trial_action import shadow_passed
@@ -96,7 +101,7 @@ def _shadow_check(
     as_of: datetime,
     collaborators: ReleaseCollaborators,
 ) -> ShadowCheck:
-    rollout, transition = _rollout(trial, version), trial.transition
+    rollout, transition = _rollout(state, trial, version), trial.transition
     evidence = shadow_evidence(
         collaborators.open_events(version.spec),
         version,
@@ -122,7 +127,7 @@ def _canary_check(
     as_of: datetime,
     collaborators: ReleaseCollaborators,
 ) -> CanaryCheck:
-    rollout, ramp = _rollout(trial, version), state.ramp(trial.transition.salt)
+    rollout, ramp = _rollout(state, trial, version), state.ramp(trial.transition.salt)
     measured = canary_evidence(
         collaborators.open_events(version.spec),
         version,
@@ -139,7 +144,7 @@ def _canary_check(
     else:
         verdict = _judge_canary(state, trial, version, measured)
     week_ends = _week_ends(version, ramp.began, verdict.weeks)
-    won = verdict.step is CanaryStep.PROMOTE
+    won = verdict.step in (CanaryStep.PROMOTE, CanaryStep.PROMOTE_SEGMENTS)
     return CanaryCheck(
         rollout=rollout,
         evidence=measured.evidence,
@@ -180,14 +185,20 @@ def _judge_canary(
     state: ReleaseState, trial: Trial, version: ModelVersion, measured: CanaryInputs
 ) -> CanaryVerdict:
     """Judge a canary by its looks: better, or for a refresh not worse by the margin."""
-    rollout = _rollout(trial, version)
+    rollout = _rollout(state, trial, version)
     return judge_canary(
         measured.evidence,
         rollout,
         _level(state, trial.run, rollout),
         margin=_margin(version, rollout) if trial.admission.lane == "refresh" else 0.0,
         assignment=measured.assignment,
+        left=_left(trial) if rollout.canary.promotes_segments else (),
     )
+
+
+def _left(trial: Trial) -> tuple[str, ...]:
+    """The segments that have left a canary."""
+    return trial.transition.apart.values if trial.transition.apart else ()
 
 
 def _level(state: ReleaseState, run: str, rollout: Rollout) -> float:
@@ -200,9 +211,19 @@ def _level(state: ReleaseState, run: str, rollout: Rollout) -> float:
     return rollout.canary.guardrail_alpha if charged is None else charged
 
 
-def _rollout(trial: Trial, version: ModelVersion) -> Rollout:
-    """The rollout that a version declares, in the lane of its trial."""
-    return rollout_of(declared_rollout(version), trial.admission.lane)
+def _rollout(state: ReleaseState, trial: Trial, version: ModelVersion) -> Rollout:
+    """The rollout that a version declares, in the lane of its trial.
+
+    While segments have champions of their own, a version can be promoted for segments of the same
+    key only.
+    """
+    rollout = rollout_of(declared_rollout(version), trial.admission.lane)
+    canary = rollout.canary
+    if state.segments is not None and state.segments.column != canary.segment_column:
+        canary = canary.model_copy(update={"promote": "all"})
+        rollout = rollout.model_copy(update={"canary": canary})
+    whole = rollout.canary.promotes_segments  # the canary itself leaves out segments that left
+    return rollout if whole else rollout_without(rollout, trial.transition.apart)
 
 
 def _holdback_evidence(
@@ -213,6 +234,7 @@ def _holdback_evidence(
         return None
     version = collaborators.versions.load(state.model, holdback.champion)
     rollout, promotion = declared_rollout(version), holdback.promotion
+    rollout = rollout_without(rollout, holdback.transition.apart)
     events = collaborators.open_events(version.spec)
     run = promotion.run.removesuffix(f".{Stage.PROMOTED}")
     level = _level(state, run, rollout)

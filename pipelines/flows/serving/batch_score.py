@@ -179,8 +179,8 @@ def _predicted(model: str, at: datetime, collaborators: ScoreCollaborators) -> b
 
     deployed = _deployed(publish_plan(model, collaborators.publish))
     spec = deployed.champion.spec
-    if deployed.challenger is not None:
-        spec = combined_spec(spec, deployed.challenger.spec)
+    for number, version in enumerate(deployed.versions[1:]):
+        spec = combined_spec(spec, version.spec, f"other{number}_")
     events, online = collaborators.open_events(spec), collaborators.scratch_online()
     snapshot = events.snapshot(spec.streams, at)
     with events.tables(snapshot, spec.streams) as tables:
@@ -215,7 +215,12 @@ def _deployed(plan: ServingPlan) -> Deployed:
         return replace(version, spec=_with_serving(version.spec))
 
     challenger = loaded(plan.challenger) if plan.challenger else None
-    return Deployed(plan=plan, champion=loaded(plan.champion), challenger=challenger)
+    return Deployed(
+        plan=plan,
+        champion=loaded(plan.champion),
+        challenger=challenger,
+        segments={value: loaded(one) for value, one in plan.segment_versions.items()},
+    )
 
 
 def _with_serving(spec: ModelSpec) -> ModelSpec:

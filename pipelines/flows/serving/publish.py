@@ -17,7 +17,7 @@ from pipelines.release.ledger import Entry, Ledger
 from pipelines.release.registry import CHALLENGER
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.verification import check_entries
-from pipelines.serving.plan import PlannedVersion, ServingPlan, write_plan
+from pipelines.serving.plan import PlannedSegments, PlannedVersion, ServingPlan, write_plan
 from pipelines.spec.model import ModelSpec
 
 
@@ -80,7 +80,13 @@ def publish_plan(
             hint=f"`gauntlet retrain {model}` makes a first version",
         )
     champion = _planned(model, number, collaborators.versions, known)
-    plan = _with_challenger(ServingPlan(model=model, champion=champion), collaborators, known)
+    state = ReleaseState.from_entries(model, known)
+    plan = ServingPlan(
+        model=model,
+        champion=champion,
+        segments=_planned_segments(state, collaborators.versions, known),
+    )
+    plan = _with_challenger(plan, state, collaborators, known)
     write_plan(plans_folder(collaborators.home), plan)
     return plan
 
@@ -112,15 +118,32 @@ def _read_chain(model: str, ledger: Ledger, chain: list[Entry]) -> None:
     chain += newer
 
 
+def _planned_segments(
+    state: ReleaseState, versions: VersionReader, chain: Sequence[Entry]
+) -> PlannedSegments | None:
+    if state.segments is None:
+        return None
+    planned = {one: _planned(state.model, one, versions, chain) for one in state.segments.versions}
+    return PlannedSegments(
+        column=state.segments.column,
+        versions={value: planned[one.version] for value, one in state.segments.champions.items()},
+    )
+
+
 def _with_challenger(
-    plan: ServingPlan, collaborators: PublishCollaborators, chain: list[Entry]
+    plan: ServingPlan,
+    state: ReleaseState,
+    collaborators: PublishCollaborators,
+    chain: list[Entry],
 ) -> ServingPlan:
     """The plan with the second version, if the alias ``challenger`` names it as well."""
     versions = collaborators.versions
-    move = ReleaseState.from_entries(plan.model, chain).active
+    move = state.active
     if move is None or versions.registry.alias(plan.model, CHALLENGER) != move.challenger:
         return plan
-    allocation = Allocation(salt=move.salt, share=move.share, shadow_share=move.shadow_share)
+    allocation = Allocation(
+        salt=move.salt, share=move.share, shadow_share=move.shadow_share, apart=move.apart
+    )
     challenger = _planned(plan.model, move.challenger, versions, chain)
     return plan.model_copy(update={"challenger": challenger, "allocation": allocation})
 

@@ -15,7 +15,13 @@ from pipelines.core.time import Window
 from pipelines.data.reader import EventReader
 from pipelines.gates.canary.assignment import assignment_finding
 from pipelines.gates.canary.sums import EnrolledEntities
-from pipelines.outcomes.log import EntityLog, answered_in_own_arm, assign_entities, load_entity_log
+from pipelines.outcomes.log import (
+    EntityLog,
+    answered_in_own_arm,
+    assign_entities,
+    entity_records,
+    load_entity_log,
+)
 from pipelines.outcomes.metric_rows import MetricRows, SegmentMembers
 from pipelines.outcomes.metrics import open_metric_source
 from pipelines.outcomes.segments import segment_members
@@ -72,7 +78,8 @@ def read_arms(
         version: the version under test; its own declaration defines the metrics.
         ramp: the ramp as recorded in the ledger.
         as_of: the instant that the evidence refers to.
-        other_version: version number of the other arm.
+        other_version: version number of the other arm, outside of segments with a champion of
+            their own.
         swapped: True for a holdback, where ``other_version`` answers the log's arm ``challenger``.
         until: end of the comparison, if it has ended; later decisions and days do not count.
 
@@ -96,7 +103,10 @@ def read_arms(
     code = mine.rows["code"].to_numpy(np.int64)
     judged = where.challenger ^ swapped
     versions = (version.number, other_version)
-    meant = np.where(judged[code], versions[0], versions[1]).astype(object)
+    others = np.array(
+        [ramp.control_version(one, other_version) for one in entity_records(log.entities)], object
+    )
+    meant = np.where(judged[code], version.number, others[code]).astype(object)
     names = tuple(metric.name for metric in canary.metrics)
     wanted = tuple(dict.fromkeys((*names, *canary.covariates)))
     people = np.unique(code)

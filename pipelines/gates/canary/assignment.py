@@ -28,20 +28,20 @@ def assignment_finding(log: EntityLog, where: Assignment, ramp: Ramp) -> Finding
     """Check that every request was answered in the arm that the hash assigns to its entity.
 
     A process may follow an older allocation for up to an hour, so each answer is compared with
-    all allocations from an hour before its decision until it arrived in the store.
+    all allocations from an hour before its decision until it arrived in the store. Entities of a
+    segment that left the arms are in no arm from then on.
     """
     rows = log.rows[log.rows["arm"] != Arm.SHADOW.value]
     code, arm = rows["code"].to_numpy(), rows["arm"].to_numpy(object)
-    first = _stage_at(
-        ramp.since, (rows["event_time"] - PROPAGATION_TIME).to_numpy("datetime64[us]")
-    )
-    last = _stage_at(ramp.since, rows["known_time"].to_numpy("datetime64[us]"))
-    stage = where.stage[code]
+    followed = (rows["event_time"] - PROPAGATION_TIME).to_numpy("datetime64[us]")
+    arrived = rows["known_time"].to_numpy("datetime64[us]")
+    first, last = _stage_at(ramp.since, followed), _stage_at(ramp.since, arrived)
+    stage, left = where.stage[code], where.left[code]  # comparisons with NaT are false
     outside = arm == Arm.CHAMPION.value
+    own = answered_in_own_arm(EntityLog(rows, log.entities), where)
     right = np.where(
-        outside, stage > first, answered_in_own_arm(EntityLog(rows, log.entities), where)
+        outside, (stage > first) | (left <= arrived), own & (stage <= last) & ~(left <= followed)
     )
-    right &= outside | (stage <= last)
     wrong = int(np.count_nonzero(~right))
     examples = sorted(set(rows["entity"].to_numpy(object)[~right]))[:_EXAMPLES]
     examples_text = f": {', '.join(examples)}" if examples else ""

@@ -65,7 +65,8 @@ CANARY = (
     ),
     FindingEntry(
         "canary.harm.<metric>.<column>.<value>",
-        "The challenger is shown to harm one declared segment. It is rolled back.",
+        "The challenger is shown to harm one declared segment. It is rolled back; with "
+        "`promote: segments`, the segment leaves the canary.",
         "Ask the segment's owner; the overall result may look fine.",
     ),
     FindingEntry(
@@ -97,6 +98,14 @@ CANARY = (
         "canary.guardrail.<metric>.<column>.<value>",
         "Whether one declared segment is shown not to be worse by more than its margin.",
         "`no_data`: the segment has too few entities; wait, or declare larger segments next time.",
+    ),
+    FindingEntry(
+        "canary.segment_gain.<column>.<value>",
+        "Whether one declared segment is shown to gain, at the last look. Only with "
+        "`rollout.canary.promote: segments`.",
+        "`fail`: it is shown to lose, so the version is not promoted for all. `inconclusive`: it "
+        "keeps its champion.",
+        "depends",
     ),
     FindingEntry(
         "canary.refresh_week",

@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from pipelines.gates.canary.pooled_refreshes import PooledRefreshes, outcome_key
 from pipelines.gates.canary.refresh_gain import RefreshGain
+from pipelines.predictions.segments import SegmentValues
 from pipelines.release.ledger import Entry
 from pipelines.release.policies import Lane
 from pipelines.spec.model import ModelSpec
@@ -62,6 +63,24 @@ def pooled_refreshes(
     return PooledRefreshes(tuple(found.values()), alpha, unit)
 
 
+def rollout_without(rollout: Rollout, apart: SegmentValues | None) -> Rollout:
+    """A rollout without the guardrails of segments that are in no arm.
+
+    Arguments:
+        rollout: as it is declared.
+        apart: the segments that are in no arm; None: none is.
+    """
+    if apart is None:
+        return rollout
+    inside = []
+    for part in rollout.canary.segments:
+        gone = apart.values if part.column == apart.column else ()
+        if values := tuple(value for value in part.values if value not in gone):
+            inside.append(part.model_copy(update={"values": values}))
+    canary = rollout.canary.model_copy(update={"segments": tuple(inside)})
+    return rollout.model_copy(update={"canary": canary})
+
+
 def rollout_of(declared: Rollout, lane: Lane) -> Rollout:
     """The rollout of a candidate in one lane.
 
@@ -72,6 +91,7 @@ def rollout_of(declared: Rollout, lane: Lane) -> Rollout:
     shadow, canary = declared.shadow, declared.canary
     if lane != "refresh":
         return declared
+    canary = canary.model_copy(update={"promote": "all"})  # there is no gain to claim of a segment
     if record_watches(declared, lane):
         shadow = shadow.model_copy(update={"duration": min(shadow.duration, REFRESH_SHADOW)})
         canary = canary.model_copy(update={"holdback": 0.0})

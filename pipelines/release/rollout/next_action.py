@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from pipelines.core.time import instant_text
+from pipelines.predictions.segments import SegmentValues
 from pipelines.release.approval import APPROVAL_TAG, approval_command
 from pipelines.release.ledger import Entry
 from pipelines.release.rollout.actions import NextAction, ReleaseAction
@@ -57,11 +58,11 @@ def next_action(
         case CanaryCheck() if state.trial is not None:
             action = canary_action(state, state.trial, evidence, as_of)
         case HoldbackStart() if state.promotion is not None:
-            action = _start_holdback(state.promotion, evidence, as_of)
+            action = _start_holdback(state, state.promotion, evidence, as_of)
         case HoldbackCheck() if state.holdback is not None:
             action = holdback_action(state.holdback, evidence, as_of)
         case ShadowStart() if state.next_challenger is not None:
-            action = _start_shadow(state.next_challenger, evidence, as_of)
+            action = _start_shadow(state, state.next_challenger, evidence, as_of)
         case ReviewTag() if state.awaiting_review is not None:
             action = _review(state.awaiting_review, evidence, as_of)
         case NothingWaiting():
@@ -94,10 +95,12 @@ def _too_early(as_of: datetime, since: datetime, what: str) -> NextAction:
     )
 
 
-def _start_shadow(admission: Entry, start: ShadowStart, as_of: datetime) -> NextAction:
+def _start_shadow(
+    state: ReleaseState, admission: Entry, start: ShadowStart, as_of: datetime
+) -> NextAction:
     if as_of < admission.as_of:
         return _too_early(as_of, admission.as_of, _undecided(admission))
-    transition = shadow_transition(admission, start.rollout)
+    transition = shadow_transition(admission, start.rollout, _apart(state, admission))
     share = f"{transition.shadow_share:.0%} of requests"
     return NextAction(
         action=ReleaseAction.SHADOW,
@@ -111,8 +114,15 @@ def _start_shadow(admission: Entry, start: ShadowStart, as_of: datetime) -> Next
     )
 
 
-def _start_holdback(promotion: Entry, start: HoldbackStart, as_of: datetime) -> NextAction:
-    transition = holdback_transition(promotion, start.rollout)
+def _apart(state: ReleaseState, entry: Entry) -> SegmentValues | None:
+    """The segments that a refresh does not replace, because they have a champion of their own."""
+    return state.segments.values if state.segments and entry.lane == "refresh" else None
+
+
+def _start_holdback(
+    state: ReleaseState, promotion: Entry, start: HoldbackStart, as_of: datetime
+) -> NextAction:
+    transition = holdback_transition(promotion, start.rollout, _apart(state, promotion))
     reason = f"the former champion answers {transition.share:.0%} of entities, to measure the gain"
     return NextAction(
         action=ReleaseAction.HOLDBACK,

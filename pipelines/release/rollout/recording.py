@@ -14,7 +14,7 @@ from pipelines.release.rollout.transition import Stage, Transition
 _LEGAL: dict[Stage | None, tuple[Stage, ...]] = {
     None: (Stage.SHADOW,),
     Stage.SHADOW: (Stage.CANARY, Stage.ENDED),
-    Stage.CANARY: (Stage.CANARY, Stage.PROMOTED, Stage.ENDED),
+    Stage.CANARY: (Stage.CANARY, Stage.PROMOTED, Stage.PROMOTED_FOR_SEGMENTS, Stage.ENDED),
     Stage.HOLDBACK: (Stage.ENDED,),
 }
 
@@ -37,7 +37,9 @@ class StageChange(Record):
     @property
     def run(self) -> str:
         """The run id of this transition; the ledger accepts it only once."""
-        return f"{self.origin.run}.{self.transition.stage}.{self.transition.step}"
+        apart = self.transition.apart
+        without = f".without{len(apart.values)}" if apart is not None else ""
+        return f"{self.origin.run}.{self.transition.stage}.{self.transition.step}{without}"
 
 
 def record_transition(
@@ -114,4 +116,13 @@ def _follows(before: Transition | None, after: Transition) -> bool:
         return False
     if before is None or after.stage is not Stage.CANARY:
         return True
-    return after.step == (before.step + 1 if before.stage is Stage.CANARY else 0)
+    if before.stage is not Stage.CANARY:
+        return after.step == 0
+    left, then = _apart(before), _apart(after)
+    return (after.step == before.step + 1 and left == then) or (
+        after.step == before.step and after.share == before.share and left < then
+    )
+
+
+def _apart(transition: Transition) -> frozenset[str]:
+    return frozenset(transition.apart.values if transition.apart else ())

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipelines.core.errors import GauntletError
 from pipelines.core.records import digest_of
 from pipelines.gates.canary.refresh_gain import RefreshGain
+from pipelines.predictions.segments import SegmentValues
 from pipelines.release.ledger import Entry
 from pipelines.release.rollout.state import Holdback, Trial
 from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.spec.rollout import Rollout
 
 
-def shadow_transition(admission: Entry, rollout: Rollout) -> Transition:
+def shadow_transition(
+    admission: Entry, rollout: Rollout, apart: SegmentValues | None = None
+) -> Transition:
     """The transition into shadow, with its own salt.
 
     Arguments:
         admission: the decision that made a version a challenger.
         rollout: the rollout that the version declares.
+        apart: segments that stay out of the arms.
 
     Raises:
         GauntletError: the entry is not about a registered version.
@@ -26,6 +32,7 @@ def shadow_transition(admission: Entry, rollout: Rollout) -> Transition:
         stage=Stage.SHADOW,
         shadow_share=rollout.shadow.share,
         salt=_salt(admission),
+        apart=apart,
     )
 
 
@@ -38,6 +45,19 @@ def next_transition(trial: Trial, rollout: Rollout) -> Transition | None:
     share = rollout.canary.stages[step]
     update = {"stage": Stage.CANARY, "step": step, "share": share, "shadow_share": 0.0}
     return now.model_copy(update=update)
+
+
+def without_segments(trial: Trial, column: str, values: Sequence[str]) -> Transition:
+    """The present stage of a canary, which further segments have left.
+
+    Arguments:
+        trial: the canary.
+        column: the key that the segments are values of.
+        values: the segments that leave now.
+    """
+    before = trial.transition.apart.values if trial.transition.apart else ()
+    apart = SegmentValues(column=column, values=tuple(sorted({*before, *values})))
+    return trial.transition.model_copy(update={"apart": apart})
 
 
 def final_transition(
@@ -54,7 +74,9 @@ def final_transition(
     return active.transition.model_copy(update=update)
 
 
-def holdback_transition(promotion: Entry, rollout: Rollout) -> Transition:
+def holdback_transition(
+    promotion: Entry, rollout: Rollout, apart: SegmentValues | None = None
+) -> Transition:
     """The transition into a holdback of the former champion, with its own salt.
 
     In the prediction log, the former champion's arm is then called ``challenger``.
@@ -67,6 +89,7 @@ def holdback_transition(promotion: Entry, rollout: Rollout) -> Transition:
         stage=Stage.HOLDBACK,
         share=rollout.canary.holdback,
         salt=_salt(promotion),
+        apart=apart,
     )
 
 

@@ -5,6 +5,9 @@ then promoted or ended. After a promotion, a holdback compares the new champion 
 The state is not stored anywhere else, so a process can resume after it was killed. One challenger
 is on trial at a time. When the champion changes during a trial, by a rollback or by hand, the trial
 is void and can only be ended. A holdback ends when its champion is replaced.
+
+Segments may have a champion of their own. A change of champion removes all of them, unless it only
+exchanges versions of the champion's recipe: by a refresh, or by the stop-loss of refreshes.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from pipelines.core.records import Instant, Record
 from pipelines.predictions.assignment import Ramp
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Outcome
+from pipelines.release.rollout.segment_champions import SegmentChampions, changed_champions
 from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.spec.rollout import Rollout
 
@@ -76,6 +80,7 @@ class ReleaseState:
         promotion: the entry that promoted the present champion, unless a rollout began since.
         admissions: the decisions that made a version a challenger.
         started: the versions that began a rollout.
+        segments: the champions of single segments; None if one version answers all entities.
     """
 
     model: str
@@ -85,6 +90,7 @@ class ReleaseState:
     promotion: Entry | None = None
     admissions: tuple[Entry, ...] = ()
     started: frozenset[str] = frozenset()
+    segments: SegmentChampions | None = None
 
     @classmethod
     def from_entries(cls, model: str, entries: Iterable[Entry]) -> ReleaseState:
@@ -112,6 +118,11 @@ class ReleaseState:
     def champion(self) -> str | None:
         """The champion's version."""
         return self.head.champion_after if self.head else None
+
+    @property
+    def segment_champions(self) -> str:
+        """The champions of segments in words; "" if there are none."""
+        return "" if self.segments is None else self.segments.described()
 
     @property
     def next_challenger(self) -> Entry | None:
@@ -175,16 +186,30 @@ def ramp_of(entries: Iterable[Entry], salt: str) -> Ramp:
         entries: a model's ledger, oldest first.
         salt: the salt of a canary or a holdback.
     """
-    set_at = [
-        (e.recorded_at, e.transition.share)
-        for e in entries
-        if e.transition and e.transition.salt == salt
-    ]
-    shares = [(since, share) for since, share in set_at if share > 0]
+    shares: list[tuple[datetime, float]] = []
+    apart: dict[str, datetime] = {}
+    segments: SegmentChampions | None = None  # of the entries so far
+    control: SegmentChampions | None = None
+    column = ""
+    for entry in entries:
+        one, since = entry.transition, entry.recorded_at
+        if one is not None and one.salt == salt and one.share > 0:
+            if not shares:
+                control = segments
+            if not shares or one.share != shares[-1][1]:
+                shares.append((since, one.share))
+            if one.apart is not None:
+                column = one.apart.column
+                apart = {value: apart.get(value, since) for value in one.apart.values}
+        segments = segments_after(segments, entry)
     return Ramp(
         salt=salt,
         since=tuple(since for since, _ in shares),
         shares=tuple(share for _, share in shares),
+        apart_column=column,
+        apart_since=apart,
+        control_column=control.column if control else "",
+        control={v: c.version for v, c in control.champions.items()} if control else {},
     )
 
 
@@ -209,7 +234,16 @@ def _fold(state: ReleaseState, entry: Entry) -> ReleaseState:
         promotion=promotion,
         holdback=holdback,
         trial=_trial(state.trial, entry, admissions),
+        segments=segments_after(state.segments, entry),
     )
+
+
+def segments_after(segments: SegmentChampions | None, entry: Entry) -> SegmentChampions | None:
+    """The segments' champions after one more entry."""
+    if entry.segments is not None:
+        return changed_champions(segments, entry.segments, entry.recorded_at)
+    same_recipe = entry.kind == "stop" or entry.lane == "refresh"
+    return segments if same_recipe or not entry.moves else None
 
 
 def _holdback(state: ReleaseState, entry: Entry, transition: Transition) -> Holdback | None:
@@ -232,13 +266,16 @@ def _holdback(state: ReleaseState, entry: Entry, transition: Transition) -> Hold
 
 def _trial(trial: Trial | None, entry: Entry, admissions: tuple[Entry, ...]) -> Trial | None:
     if entry.transition is None:
-        if trial is not None and entry.moves:
+        if trial is not None and entry.changes_champions:
             return trial.model_copy(update={"void": True})
         return trial
     if entry.transition.stage not in ON_TRIAL:
         return None
     if trial is not None and trial.challenger == entry.transition.challenger:
-        return trial.model_copy(update={"transition": entry.transition, "since": entry.recorded_at})
+        before = trial.transition
+        same = (before.stage, before.step) == (entry.transition.stage, entry.transition.step)
+        since = trial.since if same else entry.recorded_at  # a segment left: the stage goes on
+        return trial.model_copy(update={"transition": entry.transition, "since": since})
     admitted = [one for one in admissions if one.candidate == entry.transition.challenger]
     if not admitted or entry.champion_before is None:
         raise IntegrityError(

@@ -8,11 +8,12 @@ from pydantic import Field
 
 from pipelines.core.records import Record
 from pipelines.gates.canary.refresh_gain import RefreshGain
+from pipelines.predictions.segments import SegmentValues
 from pipelines.spec.fields import Share
 
 
 class Stage(StrEnum):
-    """The stage of a rollout. ``promoted`` and ``ended`` end a trial.
+    """The stage of a rollout. The two promotions and ``ended`` end a trial.
 
     ``holdback`` follows a promotion: the second version is then the former champion.
     """
@@ -20,6 +21,7 @@ class Stage(StrEnum):
     SHADOW = "shadow"
     CANARY = "canary"
     PROMOTED = "promoted"
+    PROMOTED_FOR_SEGMENTS = "promoted_for_segments"
     HOLDBACK = "holdback"
     ENDED = "ended"
 
@@ -34,6 +36,11 @@ class Transition(Record):
     shadow_share: Share = Field(default=0.0, description="of requests")
     salt: str = Field(
         min_length=1, description="of this rollout alone: it assigns entities to arms"
+    )
+    apart: SegmentValues | None = Field(
+        default=None,
+        description="segments that are in no arm: they left because of harm, or have a champion of "
+        "their own that a refresh does not replace",
     )
     gain: RefreshGain | None = Field(
         default=None,

@@ -15,7 +15,12 @@ from pipelines.release.promotion import FREE_LANES, DecisionInput
 from pipelines.release.rollout.actions import NextAction, Progress, Promotion, ReleaseAction
 from pipelines.release.rollout.evidence import CanaryCheck, ShadowCheck
 from pipelines.release.rollout.recording import StageChange
-from pipelines.release.rollout.stages import final_transition, next_transition
+from pipelines.release.rollout.segment_champions import SegmentChange
+from pipelines.release.rollout.stages import (
+    final_transition,
+    next_transition,
+    without_segments,
+)
 from pipelines.release.rollout.state import ReleaseState, Trial
 from pipelines.release.rollout.transition import Stage
 
@@ -144,13 +149,15 @@ def canary_action(
         planned_looks=verdict.planned_looks,
         gain=check.gain,
     )
-    if verdict.step is CanaryStep.PROMOTE:
+    if verdict.step in (CanaryStep.PROMOTE, CanaryStep.PROMOTE_SEGMENTS):
         return _promote(state, trial, check, as_of, progress)
     if verdict.step.ends:
         reason = f"{_ENDED[verdict.step]}: {'; '.join(verdict.reasons)}"
         saved = {f"{trial.run}.{Stage.ENDED}": check.evidence}
         return replace(end_trial(state, trial, reason, progress, as_of), saved=saved)
     checks = [as_of + canary.check_every, *check.week_ends]
+    if verdict.leaving:
+        return _leave(trial, check, progress, checks[0])
     further = next_transition(trial, check.rollout)
     if further is not None and trial.is_due(check.rollout, as_of):
         reason = f"no harm is shown; {further.share:.0%} of entities in each arm"
@@ -177,6 +184,30 @@ def canary_action(
     )
 
 
+def _leave(
+    trial: Trial, check: CanaryCheck, progress: Progress, next_check: datetime
+) -> NextAction:
+    """Take the entities of harmed segments out of the arms; the others go on."""
+    column, leaving = check.rollout.canary.segment_column, check.verdict.leaving
+    named = ", ".join(f"{column} {value}" for value in leaving)
+    reason = f"{named}: harm is shown, so it leaves the canary: {'; '.join(check.verdict.reasons)}"
+    return NextAction(
+        action=ReleaseAction.CANARY,
+        summary=reason,
+        effect=StageChange(
+            origin=trial.admission,
+            transition=without_segments(trial, column, leaving),
+            findings=tuple(
+                one.model_copy(update={"blocking": False}) if one.verdict is Verdict.FAIL else one
+                for one in progress.findings
+            ),
+            reason=reason,
+        ),
+        next_check=next_check,
+        progress=progress,
+    )
+
+
 def _pooled_findings(check: CanaryCheck) -> tuple[Finding, ...]:
     """Whether refreshing pays, with this canary once it ends; nothing if it is not pooled."""
     if check.pooled is None:
@@ -188,16 +219,20 @@ def _pooled_findings(check: CanaryCheck) -> tuple[Finding, ...]:
 def _promote(
     state: ReleaseState, trial: Trial, check: CanaryCheck, as_of: datetime, progress: Progress
 ) -> NextAction:
-    """Let the policy judge all findings, offline and live.
+    """Let the policy judge all findings, offline and live, for all entities or for segments.
 
     If the declaration requires an approval, a person gave it before the trial.
     """
     admission = trial.admission
     if admission.facts is None or check.budget is None:
         raise ValueError("a promotion needs the facts of the admission, and the error budget")
+    column, gaining = check.rollout.canary.segment_column, check.verdict.gaining
+    stage = Stage.PROMOTED_FOR_SEGMENTS if gaining else Stage.PROMOTED
     facts = admission.facts.model_copy(
         update={
-            "run": f"{admission.run}.{Stage.PROMOTED}",
+            "run": f"{admission.run}.{stage}",
+            "segments": gaining,
+            "segment_champions": state.segment_champions,
             "rollout": "complete",
             "review": "none",
             "active_challenger": None,
@@ -214,15 +249,19 @@ def _promote(
         snapshot=admission.snapshot,
         trained=admission.trained,
         budget=check.budget,
-        transition=final_transition(trial, Stage.PROMOTED, progress.gain),
+        transition=final_transition(trial, stage, progress.gain),
+        segments=SegmentChange(column=column, values=gaining, version=trial.challenger)
+        if gaining
+        else None,
     )
+    whose = f" of {', '.join(f'{column} {value}' for value in gaining)}" if gaining else ""
     return NextAction(
         action=ReleaseAction.PROMOTED,
-        summary=f"version {trial.challenger} is champion: {check.verdict.reasons[0]}",
+        summary=f"version {trial.challenger} is champion{whose}: {check.verdict.reasons[0]}",
         effect=Promotion(inputs),
         next_check=as_of,
         progress=progress,
-        saved={f"{trial.run}.{Stage.PROMOTED}": check.evidence},
+        saved={f"{trial.run}.{stage}": check.evidence},
     )
 
 

@@ -38,6 +38,7 @@ REPORT = "report.html"  # of the run that trained the version
 _HEADLINES = {
     Outcome.PROMOTE: "✔ Promoted",
     Outcome.FIRST_VERSION: "✔ Promoted as the first champion",
+    Outcome.PROMOTE_SEGMENTS: "✔ Promoted for segments",
     Outcome.START_ROLLOUT: "✔ Passed offline: live traffic decides",
     Outcome.AWAIT_REVIEW: "? Waits for your approval",
     Outcome.REJECT: "✘ Rejected",

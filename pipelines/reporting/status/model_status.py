@@ -14,6 +14,7 @@ class ChampionStatus(Record):
 
     version: str
     since: Instant = Field(description="when the ledger recorded it as champion")
+    segments: str = Field(default="", description="those that other versions answer, in words")
     trained_until: Instant | None = Field(description="None: not in the ledger")
     age_weeks: float | None = Field(default=None, description="since its training labels ended")
     cost: float | None = Field(

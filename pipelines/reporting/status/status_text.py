@@ -98,6 +98,8 @@ def _state(status: ModelStatus, now: datetime) -> Iterator[tuple[str, str]]:
         yield "PROBLEM", problem
     if age := age_text(status):
         yield "age", age
+    if status.champion is not None and status.champion.segments:
+        yield "segments", status.champion.segments
     if (decision := status.decision) is not None:
         about = f" of version {decision.candidate}" if decision.candidate else ""
         reasons = "; ".join(decision.reasons)

@@ -17,6 +17,7 @@ from pipelines.core.time import epoch_us
 from pipelines.release.ledger import LIVE, Entry, NewEntry
 from pipelines.release.policies import CURRENT, POLICIES
 from pipelines.release.policy import Approval, Facts, Outcome, decide
+from pipelines.release.rollout.segment_champions import SegmentChange
 from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.release.verification import verified_entries
 from pipelines.spec.training import BudgetGate
@@ -117,6 +118,28 @@ def out_of_turn(first: str, second: str) -> NewEntry:
     return moved("rollout")(first, first).model_copy(update={"transition": transition})
 
 
+def for_segments(change: SegmentChange) -> Callable[[str, str], NewEntry]:
+    """A promotion for segments that no canary made."""
+
+    def make(first: str, second: str) -> NewEntry:
+        facts = {"rollout": "complete", "segments": ("7",)}
+        found = judged("x", second, first, policy=CURRENT.version, **facts)
+        promotion = {"kind": "segment_promotion", "champion_after": first, "segments": change}
+        return found.model_copy(update=promotion)
+
+    return make
+
+
+def returned(first: str, second: str) -> NewEntry:
+    change = SegmentChange(column="line", values=("7",), version=None)
+    return moved("segment_rollback")(first, first).model_copy(update={"segments": change})
+
+
+def routed(first: str, second: str) -> NewEntry:
+    change = SegmentChange(column="line", values=("7",), version=second)
+    return moved("audit")(first, first).model_copy(update={"segments": change})
+
+
 FORGERIES: dict[str, tuple[Callable[[str, str], NewEntry], str]] = {
     "its findings fail": (failing, "a replay gives another decision"),
     "it was never judged": (unjudged, "without the findings and facts"),
@@ -142,6 +165,12 @@ FORGERIES: dict[str, tuple[Callable[[str, str], NewEntry], str]] = {
     "it moves the champion by hand": (moved("manual_alias_change"), "without a decision"),
     "it moves the champion by a rollout": (moved("rollout"), "changes the champion"),
     "it starts a canary out of turn": (out_of_turn, "out of turn"),
+    "it promotes for a segment that was never shown to gain": (
+        for_segments(SegmentChange(column="line", values=("7",), version="2")),
+        "is a segment_promotion by the judgement hold",
+    ),
+    "it returns a segment that had no champion": (returned, "had no champion of their own"),
+    "it gives a segment another champion by an audit": (routed, "champions of segments by an"),
     "it claims a canary that never was": (
         lambda first, second: judged("x", second, first, rollout="complete"),
         "its judgement does not",

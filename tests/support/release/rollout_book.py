@@ -40,7 +40,7 @@ class Book:
         run, champion = f"run-{version}", self.entries[-1].champion_after
         findings = (finding("recent_window.primary"),)
         judged = judgement(run, version, champion, outcome, lane)
-        return self.add("decision", run, findings=findings, **judged)
+        return self.add("decision", run, None, findings=findings, **judged)
 
     def moved(self, stage: Stage, version: str = "2", after: str | None = None) -> Entry:
         """A transition of a version's rollout."""

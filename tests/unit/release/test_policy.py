@@ -47,6 +47,41 @@ def facts(**changed: Any) -> Facts:
     return Facts.model_validate(known | changed)
 
 
+GAIN = "canary.segment_gain.line.7"
+FOR_SEVEN = {"rollout": "complete", "segments": ("7",)}
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome"),
+    [
+        pytest.param((GAIN,), Outcome.PROMOTE_SEGMENTS, id="shown to gain"),
+        pytest.param((), Outcome.HOLD, id="no such finding"),
+        pytest.param(("canary.primary",), Outcome.HOLD, id="better for all is not the same"),
+    ],
+)
+def test_a_promotion_for_segments_needs_a_finding_about_segments(
+    found: tuple[str, ...], outcome: Outcome
+) -> None:
+    names = (*CHALLENGE, *found)
+    assert decide(findings(names), facts(**FOR_SEVEN)).outcome is outcome
+
+
+def test_a_promotion_for_all_needs_more_than_a_segment_that_gains() -> None:
+    decision = decide(findings((*CHALLENGE, GAIN)), facts(rollout="complete"))
+    assert decision.outcome is Outcome.HOLD
+
+
+def test_another_champion_of_a_segment_makes_the_evidence_void() -> None:
+    changed = facts(**FOR_SEVEN, segment_champions_at_decision="line 7: version 2")
+    decision = decide(findings((*CHALLENGE, GAIN)), changed)
+    assert decision.outcome is Outcome.SUPERSEDED
+
+
+def test_the_segments_are_part_of_what_a_decision_is_about() -> None:
+    seven, nine = facts(segments=("7",)), facts(segments=("9",))
+    assert evidence_digest((), seven) != evidence_digest((), nine)
+
+
 NO_CHAMPION = {"champion": None, "champion_at_decision": None}
 
 

@@ -9,7 +9,15 @@ import pytest
 from pipelines.core.errors import IntegrityError
 from pipelines.serving.deployment import KEPT, Deployment
 from pipelines.serving.loaded_version import LoadedVersion
-from pipelines.serving.plan import PlannedVersion, ServingPlan, plan_path, plan_stamp, write_plan
+from pipelines.serving.plan import (
+    PlannedSegments,
+    PlannedVersion,
+    ServingPlan,
+    plan_path,
+    plan_stamp,
+    read_plan,
+    write_plan,
+)
 from tests.support.services.model import ServiceHarness, constant_model, point, serving_of, version
 
 
@@ -33,6 +41,21 @@ def planned(folder: Path, champion: str, challenger: str | None = None) -> None:
 
 def answers(harness: ServiceHarness) -> float:
     return harness.service.answer([point(1)], "r")[0].prediction
+
+
+def test_the_champions_of_segments_are_deployed_together_or_not_at_all(
+    harness: ServiceHarness, tmp_path: Path
+) -> None:
+    deployment = Deployment(harness.service, tmp_path, Loader("6"))
+    for number, deployed in (("5", True), ("6", False)):
+        segments = PlannedSegments(column="pharmacy", versions={"p1": serving_of(number)})
+        plan = ServingPlan(model="demand", champion=serving_of("1"), segments=segments)
+        write_plan(tmp_path, plan)
+        assert read_plan(tmp_path, "demand") == plan
+        assert deployment.follow() is deployed
+        assert answers(harness) == 5.0
+    assert deployment.summary == "demand: version 1 answers, 5 answers pharmacy p1"
+    assert isinstance(deployment.problem, IntegrityError)
 
 
 def test_a_switch_is_one_step_and_a_rollback_loads_nothing(

@@ -16,7 +16,9 @@ from pipelines.core.time import FixedClock
 from pipelines.packaging.fast_predict import Row
 from pipelines.predictions.assignment import Allocation, arm_of
 from pipelines.predictions.journal import Journal, JournalFull
-from pipelines.serving.service import ModelService
+from pipelines.predictions.segments import SegmentValues
+from pipelines.serving.plan import PlannedSegments
+from pipelines.serving.service import Deployed, ModelService
 from pipelines.spec.predictions import Arm
 from tests.support.prediction_factory import NOON
 from tests.support.services.model import (
@@ -25,6 +27,7 @@ from tests.support.services.model import (
     constant_model,
     filled_store,
     point,
+    serving_of,
     version,
 )
 
@@ -70,6 +73,29 @@ def test_every_entity_is_answered_by_its_own_arm(harness: ServiceHarness) -> Non
         "an arm had no request, so it was not tried"
     )
     assert [row.entity for row in harness.logged] == [point(n) for n in range(200)]
+
+
+def test_segments_are_answered_by_their_champion_and_the_arms_hold_inside_them(
+    harness: ServiceHarness,
+) -> None:
+    own = version("6", constant_model(6))
+    harness.deploy(version("7", constant_model(7)), version("8", constant_model(8)), share=0.3)
+    deployed = harness.service.deployed
+    assert deployed is not None
+    segments = PlannedSegments(column="pharmacy", versions={"p1": serving_of("6")})
+    apart = SegmentValues(column="pharmacy", values=("p2", "p8"))
+    allocation = deployed.plan.allocation.model_copy(update={"apart": apart})
+    plan = deployed.plan.model_copy(update={"segments": segments, "allocation": allocation})
+    harness.service.deployed = Deployed(plan, deployed.champion, deployed.challenger, {"p1": own})
+    answers = harness.service.answer([point(n) for n in range(200)], "r")
+    for number, answer in enumerate(answers):
+        arm = Arm.CHAMPION if number in (2, 8) else arm_of(point(number), plan.allocation)
+        usual = "6" if number == 1 else "7"
+        assert (answer.arm, answer.version) == (arm, "8" if arm is Arm.CHALLENGER else usual)
+    assert arm_of(point(1), plan.allocation) is not Arm.CHALLENGER, "else this shows nothing"
+    assert harness.logged[1].version == "6", "the log names the version that answered"
+    counted = {(number, arm): rows for number, arm, rows in harness.recorded.answers}
+    assert counted["6", answers[1].arm] == 1
 
 
 @pytest.mark.parametrize("fault", [breaks, breaks_oddly, no_number])

@@ -63,6 +63,12 @@ WRONG = {
     r"has no column \['kind'\]": lambda r: r["canary"].update(
         segments=[_of("kind", stream="stock")]
     ),
+    "needs a key of the point": lambda r: r["canary"].update(
+        segments=[_of("kind")], promote="segments"
+    ),
+    "by one column: an entity": lambda r: r["canary"].update(
+        segments=[_of("medicine"), _of("pharmacy")], promote="segments"
+    ),
     "name is taken": lambda r: r["measures"].update(
         absolute_error={"stream": "dispensing", "aggregate": "count"}
     ),

@@ -1,0 +1,97 @@
+"""A pharmacy whose challenger helps one medicine and harms another, and promotes for segments."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from pipelines.flows.release.report import ReleaseReport
+from pipelines.simulation.scale import Scale
+from tests.support import pharmacy as pharmacies
+from tests.support import rollout_factory
+from tests.support.pharmacy import FIRST, RICH, SECOND, START, Pharmacy, write_days
+from tests.support.rollout_factory import (
+    BUDGET,
+    CANARY,
+    DAY,
+    HOUR,
+    ROLLOUT,
+    VERDICT,
+    Traffic,
+    at,
+    in_mlflow,
+    sales_factor,
+    salt_of,
+    step,
+    write_sales,
+)
+
+HARMED, GAINING, EQUAL = "amoxicillin", "cetirizine", "metformin"
+LEAVES = CANARY + 9 * DAY  # harm is looked for then; the days before it are known
+LARGER = Scale(name="larger", pharmacies=60, medicines=4, prescriptions_per_day=1200)
+FACTOR = 1.5  # of the sales of the medicine that gains
+
+
+def promoting_rollout(**canary: Any) -> dict[str, Any]:
+    """The rollout with a segment for each of three medicines."""
+    rollout = copy.deepcopy(ROLLOUT)
+    values = [HARMED, GAINING, EQUAL]
+    segments = [{"column": "medicine", "values": values, "margin": 0.3}]
+    rollout["canary"] |= {"promote": "segments", "segments": segments, "guardrail_alpha": 0.01}
+    rollout["canary"] |= canary
+    return rollout
+
+
+def segment_canary(folder: Path, **canary: Any) -> Pharmacy:
+    """A canary of version 2 that runs for nine days, in MLflow; the harmed medicine is in it."""
+    store = folder / "store"
+    with _larger():
+        pharmacy = Pharmacy(folder / "home", str(store))
+        write_days(store, START, SECOND)
+        pharmacy.declare()
+        first = pharmacy.retrain(FIRST, parts=at(pharmacy, FIRST, **in_mlflow(pharmacy)))
+        assert first.outcome == "first_version", first.against()
+        pharmacy.declare(RICH, rollout=promoting_rollout(**canary), gates=BUDGET)
+        second = pharmacy.retrain(SECOND, parts=at(pharmacy, SECOND, **in_mlflow(pharmacy)))
+        assert second.outcome == "start_rollout", second.against()
+        salt = salt_of(pharmacy)
+        assert one_step(pharmacy, SECOND).action == "shadow"
+        Traffic().log(pharmacy, SECOND + HOUR, CANARY)
+        write_sales(store, SECOND, CANARY, "", 0, sales_factor(1.0))
+        assert one_step(pharmacy, CANARY).action == "canary"
+        _sell(store, CANARY, LEAVES, salt, harm=True)
+        Traffic().log(pharmacy, CANARY + HOUR, LEAVES)
+    return pharmacy
+
+
+def go_on(pharmacy: Pharmacy, salt: str, *, harm: bool) -> None:
+    """The rest of the canary, until its last sale is known.
+
+    Arguments:
+        harm: whether the harmed medicine is still in the arms.
+    """
+    with _larger():
+        _sell(Path(pharmacy.store), LEAVES, VERDICT, salt, harm=harm)
+        Traffic().log(pharmacy, LEAVES + HOUR, VERDICT)
+
+
+def one_step(pharmacy: Pharmacy, instant: datetime) -> ReleaseReport:
+    """One step of the release, with the versions in MLflow's database."""
+    return step(pharmacy, instant, **in_mlflow(pharmacy))
+
+
+def _sell(store: Path, start: datetime, end: datetime, salt: str, *, harm: bool) -> None:
+    effects = {GAINING: sales_factor(FACTOR), HARMED: sales_factor(0.5 if harm else 1.0)}
+    write_sales(store, start, end, salt, 0.5, sales_factor(1.0), effects, by="medicine")
+
+
+@contextmanager
+def _larger() -> Iterator[None]:
+    """The world with enough pharmacies for a segment."""
+    with patch.object(pharmacies, "SCALE", LARGER), patch.object(rollout_factory, "SCALE", LARGER):
+        yield

@@ -1,0 +1,95 @@
+"""A challenger that helps one medicine, harms another, and is promoted for the one alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.flows.serving.publish import publish_plan
+from pipelines.predictions.segments import SegmentValues
+from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.release.rollout.segment_champions import segment_alias
+from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.verification import verified_entries
+from tests.support.live.segment_world import (
+    EQUAL,
+    GAINING,
+    HARMED,
+    LEAVES,
+    go_on,
+    one_step,
+    segment_canary,
+)
+from tests.support.pharmacy import Pharmacy
+from tests.support.rollout_factory import DAY, VERDICT, at, in_mlflow
+from tests.support.services.running import ONE_WORKER, Service, serving, wait_until
+
+
+@pytest.fixture(scope="module")
+def canary(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+    return segment_canary(tmp_path_factory.mktemp("segments"))
+
+
+def state_of(pharmacy: Pharmacy) -> ReleaseState:
+    parts = at(pharmacy, VERDICT)
+    return ReleaseState.from_entries("demand", verified_entries("demand", parts.ledger))
+
+
+def answering(service: Service) -> dict[str, str]:
+    """Which version answers for each medicine, over HTTP."""
+    points = [{"pharmacy": "pharmacy_001", "medicine": one} for one in (HARMED, GAINING, EQUAL)]
+    status, answer = service.predict(*points)
+    assert status == 200, answer
+    versions = [one["version"] for one in answer["predictions"]]
+    return dict(zip((HARMED, GAINING, EQUAL), versions, strict=True))
+
+
+@pytest.mark.slow
+def test_a_harmed_segment_leaves_and_only_the_gaining_one_is_promoted(
+    canary: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = canary.twin(tmp_path)
+    report = one_step(pharmacy, LEAVES)
+    assert (report.action, report.stage) == ("canary", "canary"), report.summary
+    assert f"medicine {HARMED}: harm is shown" in report.summary
+    trial = state_of(pharmacy).trial
+    assert trial is not None
+    assert trial.transition.apart == SegmentValues(column="medicine", values=(HARMED,))
+    plan = publish_plan("demand", at(pharmacy, LEAVES, **in_mlflow(pharmacy)).publishing)
+    assert plan.allocation.apart == trial.transition.apart, "its entities are in no arm any more"
+
+    go_on(pharmacy, trial.transition.salt, harm=False)
+    report = one_step(pharmacy, VERDICT)
+    assert report.action == "promoted", (report.summary, [f.reason for f in report.findings])
+    state = state_of(pharmacy)
+    assert state.head is not None
+    assert (state.head.kind, state.champion) == ("segment_promotion", "1")
+    assert state.segment_champions == f"medicine {GAINING}: version 2"
+    registry = in_mlflow(pharmacy)["registry"]
+    assert registry.alias("demand", CHAMPION) == "1"
+    assert registry.alias("demand", segment_alias(GAINING)) == "2"
+    assert registry.alias("demand", segment_alias(EQUAL)) is None
+    assert registry.alias("demand", CHALLENGER) is None
+    assert one_step(pharmacy, VERDICT + DAY).action == "idle", "it is safe to repeat"
+
+    expected = {HARMED: "1", GAINING: "2", EQUAL: "1"}
+    with serving(pharmacy, *ONE_WORKER) as service:
+        assert answering(service) == expected
+        registry.set_alias("demand", segment_alias(GAINING), None)  # by hand: nothing follows it
+        assert answering(service) == expected
+    with serving(pharmacy, *ONE_WORKER) as service:
+        assert answering(service) == expected, "a restart keeps it"
+        shown = pharmacy.cli("champion", "demand")
+        assert f"medicine {GAINING}: version 2, since" in shown.out, shown.err
+        unclear = pharmacy.cli("rollback", "demand", "--reason", "which?")
+        assert unclear.code != 0
+        assert "--segment VALUE" in unclear.err
+        back = pharmacy.cli("rollback", "demand", "--segment", GAINING, "--reason", "a complaint")
+        assert back.code == 0, back.err
+        wait_until(lambda: set(answering(service).values()) == {"1"}, "version 2 still answers")
+    assert state_of(pharmacy).segments is None
+    assert registry.alias("demand", segment_alias(GAINING)) is None
+    again = pharmacy.cli("rollback", "demand", "--segment", GAINING, "--reason", "a complaint")
+    assert again.code == 0, "repeated, it does nothing more"
+    assert len(state_of(pharmacy).entries) == state.sequence + 1
