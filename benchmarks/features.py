@@ -12,22 +12,20 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import redis
 from parts.convention import Benchmark
 from parts.measuring import Meter, Step, latencies, run_side, side_by_side, total
 
@@ -168,27 +166,16 @@ def feast_environment(folder: Path) -> Path:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[int]:
-    """The port of a Redis server that keeps nothing."""
-    program = shutil.which("redis-server")
-    if program is None:
-        raise SystemExit("skipped: redis-server is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    options = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), "--save", ""]
-    server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+def redis_server(folder: Path) -> Iterator[str]:
+    """``host:port`` of a Redis server that keeps nothing, as the tests start it."""
+    from tests.support import servers
+
+    server, address = servers.redis(folder)
+    server.start()
     try:
-        for _ in range(100):
-            try:
-                redis.Redis(port=port).ping()
-                break
-            except redis.ConnectionError:
-                time.sleep(0.05)
-        yield port
+        yield urlsplit(address).netloc
     finally:
-        server.kill()
-        server.wait()
+        server.stop()
 
 
 def measure(rows: int) -> dict[str, Any]:
@@ -199,14 +186,14 @@ def measure(rows: int) -> dict[str, Any]:
         write_input(folder, rows)
         users = np.random.default_rng(1).choice(rows, min(rows, 20_000), replace=False).tolist()
         table, reads, sides = [], list[str](), {"ours": dict[str, Step](), "theirs": {}}
-        with redis_server(folder) as port:
+        with redis_server(folder) as place:
             for kind in ("SQLite", "Redis"):
                 step = f"fill, {kind}"
                 url = f"sqlite:///{folder / 'ours.db'}"
                 store = {"type": "sqlite", "path": str(folder / "theirs.db")}
                 if kind == "Redis":
-                    url = f"redis://127.0.0.1:{port}/0"
-                    store = {"type": "redis", "connection_string": f"127.0.0.1:{port},db=1"}
+                    url = f"redis://{place}/0"
+                    store = {"type": "redis", "connection_string": f"{place},db=1"}
                 request = json.dumps({"folder": name, "url": url, "step": step, "users": users})
                 (folder / "ours.json").write_text(request, encoding="utf-8")
                 runs = {

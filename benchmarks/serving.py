@@ -57,7 +57,8 @@ BENCHMARK = Benchmark(
     unit="requests of a side in one run at 200 a second; no run has more or takes longer",
     limited_by=(
         "One row takes 0.67 ms of processor in a worker: 40 % for routing and the change of "
-        "threads, a fifth for the online store, an eighth for the log, a tenth for the forest."
+        "threads, a fifth for the online store, an eighth for the log, a tenth for the forest. "
+        "In a request of 1,000 rows, each takes about 40 µs, a third of it for its row of the log."
     ),
 )
 
