@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -385,7 +384,9 @@ def open_lock(
         settings: name the home and the ledger's database.
         clock: gives the time at which a lock was taken.
     """
-    process = f"process {os.getpid()} on {socket.gethostname()}"
+    from pipelines.release.lock import this_process
+
+    process = this_process()
     if settings.ledger_address.startswith("sqlite"):
         from pipelines.adapters.lock.file import FileLock
 

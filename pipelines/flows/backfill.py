@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice, pairwise, takewhile
@@ -11,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from pipelines.core.errors import GauntletError, SpecError
+from pipelines.core.errors import GauntletError, LockedError, SpecError
 from pipelines.core.names import Name
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import instant_text, refuse_future, time_left, utc
@@ -26,6 +28,7 @@ from pipelines.flows.retrain.run import (
 from pipelines.flows.retrain.steps import retrain
 from pipelines.release.ledger import Entry
 from pipelines.release.lineages import branch
+from pipelines.release.lock import in_turn
 from pipelines.release.reconciliation import exists
 from pipelines.release.verification import verified_entries
 from pipelines.spec.model import ModelSpec
@@ -73,17 +76,27 @@ class Backfill:
     lineage: str
     collaborators: RetrainCollaborators
 
+    def _lock(self, model: str, lineage: str) -> AbstractContextManager[None]:
+        """The lock of a lineage, after the end of the process that holds it."""
+
+        def waiting(busy: LockedError) -> None:
+            using.progress(f"waiting: {busy.what}, {busy.got}; the same command goes on later")
+
+        using = self.collaborators
+        return in_turn(using.lock, model, lineage, math.inf, waiting)
+
     def weeks(self) -> Iterator[BackfillWeek]:
         """Retrain as of each instant, oldest first.
 
         A week that was decided before is answered from the ledger, so a backfill that was killed
-        goes on where it ended. While a week is decided, the fits of the next one are made.
+        goes on where it ended. While a week is decided, the fits of the next one are made. If
+        another process works on the lineage, such as a step in Airflow, it waits for its end.
 
         Raises:
             GauntletError: the next week's champion was removed.
             As ``flows.retrain.steps.retrain`` and ``release.lineages.branch``.
         """
-        request, using = self.request, self.collaborators
+        request, using = self.request, replace(self.collaborators, lock=self._lock)
         if not request.from_scratch:
             start_lineage(request.model, self.lineage, request.as_of[0], using)
         live = verified_entries(request.model, using.ledger)
@@ -103,7 +116,12 @@ class Backfill:
 
     def _week(self, as_of: datetime, live: tuple[Entry, ...], fit: Fit, where: str) -> BackfillWeek:
         using = self.collaborators
-        prefixed = replace(using, fit=fit, progress=lambda text: using.progress(f"{where}: {text}"))
+        prefixed = replace(
+            using,
+            fit=fit,
+            lock=self._lock,
+            progress=lambda text: using.progress(f"{where}: {text}"),
+        )
         entry = self._decided(as_of)
         if entry is None or self._may_be_unfinished(entry):
             retrain(self._request(as_of), prefixed)

@@ -7,10 +7,14 @@ is being moved, and saves the work of a run that would lose the race.
 
 from __future__ import annotations
 
+import os
+import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from pipelines.core.errors import LockedError
@@ -58,6 +62,14 @@ class Lock(Protocol):
         ...
 
 
+def this_process() -> str:
+    """The process that takes a lock, as others see it: its command, number and host."""
+    program = Path(sys.argv[0]).name or "Python"
+    command = [one for one in sys.argv[1:2] if one.replace("-", "").isalpha() and one[0] != "-"]
+    words = " ".join([program, *command])
+    return f"{words} (process {os.getpid()} on {socket.gethostname()})"
+
+
 def refuse(model: str, lineage: str, holder: Holder | None) -> LockedError:
     """The error that names the current holder of the lock."""
     process = f"{holder.process} since {instant_text(holder.since)}" if holder else "not yet known"
@@ -75,6 +87,7 @@ def in_turn(
     model: str,
     lineage: str,
     wait_s: float = 600.0,
+    waiting: Callable[[LockedError], object] = lambda _: None,
 ) -> Iterator[None]:
     """Hold a lock during a ``with`` block, and wait while another process holds it.
 
@@ -82,20 +95,24 @@ def in_turn(
         lock: takes the lock of a model and lineage.
         model: name of the model.
         lineage: name of the lineage, or one of ``OtherLock``.
-        wait_s: longest wait in seconds.
+        wait_s: longest wait in seconds; ``math.inf`` for as long as the other process lives.
+        waiting: called once, before the first pause, with the error that names the holder.
 
     Raises:
         LockedError: another process still holds it after the wait.
     """
-    left_s, pause_s = wait_s, 0.05
+    left_s, pause_s, told = wait_s, 0.05, False
     while True:
         held = lock(model, lineage)
         try:
             held.__enter__()
             break
-        except LockedError:
+        except LockedError as busy:
             if left_s < pause_s:
                 raise
+            if not told:
+                waiting(busy)
+                told = True
         time.sleep(pause_s)
         left_s -= pause_s
         pause_s = min(2 * pause_s, 2.0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -120,3 +122,23 @@ def test_a_retraining_uses_the_fits_that_were_made_ahead(
     weeks.close()  # type: ignore[attr-defined]  # it is a generator
     assert [seed for name, seed in fits if name == "MainThread"] == [1]
     assert {seed for name, seed in fits if name.startswith("fit_")} == {1, 2}
+
+
+def test_a_backfill_waits_while_another_process_works_on_its_lineage(tmp_path: Path) -> None:
+    home = SalesHome(tmp_path, connections_to(sales_rows(), tmp_path, AS_OF))
+    home.declare()
+    said: list[str] = []
+    request = BackfillRequest(model="sales", as_of=(AS_OF,), from_scratch=True)
+    with ExitStack() as other:
+
+        def progress(text: str) -> None:
+            said.append(text)
+            if text.startswith("waiting"):
+                threading.Timer(0.3, other.close).start()
+
+        backfill = open_backfill(request, replace(home.parts, progress=progress))
+        other.enter_context(home.parts.lock("sales", backfill.lineage))
+        [week] = backfill.weeks()
+    assert week.outcome == "first_version"
+    [waited] = [text for text in said if text.startswith("waiting")]
+    assert "another run of this model is at work, held by " in waited
