@@ -22,6 +22,8 @@ from typing import Any
 from layout import BIN, DAEMONS, ROOT, USER, Stack
 from processes import Process, StackError, stop
 
+from pipelines.core.counts import counted
+
 START_S = 120.0
 
 
@@ -142,7 +144,7 @@ def bring_up(stack: Stack, started: list[Process]) -> None:
     def parsed() -> bool:
         return sum(name.startswith("retrain__") for name in dags(stack)) >= wanted
 
-    ready(daemons[2], parsed, f"DAGs of {wanted} model(s) are there")
+    ready(daemons[2], parsed, f"DAGs of {counted(wanted, 'model')} are there")
 
 
 def migrate(stack: Stack) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.types as pt
 
+from pipelines.core.counts import counted
 from pipelines.core.errors import DataError
 from pipelines.core.names import clashes
 from pipelines.spec.fields import ColumnType, Scalar
@@ -100,7 +101,7 @@ def check_schema(
     doubled = [name for name, other in clashes(schema.names) if {name, other} & set(wanted)]
     if doubled:
         raise DataError(
-            f"column(s) named twice: {', '.join(doubled)}",
+            f"{counted(len(doubled), 'column')} named twice: {', '.join(doubled)}",
             where=where,
             got=f"columns {schema.names}",
             wanted="names that differ in more than case",
@@ -115,7 +116,7 @@ def check_schema(
             f"{name!r} may be called {hint[0]!r} now" for name, hint in hints.items() if hint
         ]
         raise DataError(
-            f"column(s) missing: {', '.join(missing)}",
+            f"{counted(len(missing), 'column')} missing: {', '.join(missing)}",
             where=where,
             got=f"columns {sorted(there)}",
             wanted="; ".join(filter(None, [f"columns {sorted(wanted)}", remark])),

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from pipelines.core.counts import counted
 from pipelines.core.errors import DataError
 from pipelines.core.formats import check_schema_number
 from pipelines.core.names import folded, internal
@@ -252,7 +253,7 @@ def _scan(
                 raise DataError(
                     what,
                     where=where,
-                    got=f"{count} row(s), such as "
+                    got=f"{counted(count, 'row')}, such as "
                     + _sample(connection, source, path, f"({condition})"),
                     wanted=f"{instant_text(EARLIEST)} <= event time <= known time; "
                     + time_names(stream),

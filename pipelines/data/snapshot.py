@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from pipelines.core.counts import counted
 from pipelines.core.errors import DataError, IntegrityError, SpecError
 from pipelines.core.files import write_bytes
 from pipelines.core.formats import StoredFormat, seal, unseal
@@ -101,7 +102,9 @@ def take_snapshot(
     """
     lacking = sorted(set(streams) - set(sources))
     if lacking:
-        raise SpecError(f"no source was given for stream(s) {', '.join(lacking)}")
+        raise SpecError(
+            f"no source was given for {counted(len(lacking), 'stream')}: {', '.join(lacking)}"
+        )
     held, report = Cache(cache), progress or (lambda _: None)
     taken = {
         name: _take(name, stream, utc(as_of), sources[name], cache=held, progress=report)

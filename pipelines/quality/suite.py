@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipelines.core.counts import counted
 from pipelines.core.errors import SpecError
 from pipelines.core.json_text import JsonError, read_json
 from pipelines.core.records import Record
@@ -129,7 +130,7 @@ def load_suite(
         mistakes += [f"expectations[{index}]: {problem}" for problem in problems]
     if mistakes:
         raise SpecError(
-            f"{len(mistakes)} mistake(s) in a suite",
+            f"{counted(len(mistakes), 'mistake')} in a suite",
             where=str(path),
             got="\n" + "\n".join(f"    {path}: {mistake}" for mistake in mistakes),
             hint="mend the expectations above",

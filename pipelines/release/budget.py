@@ -36,6 +36,7 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
+from pipelines.core.counts import counted
 from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Record
@@ -82,8 +83,8 @@ class BudgetAccount(Record):
         """One line of text about the account."""
         made = len(self.tries)
         return (
-            f"{self.year} has spent {self.spent:.3g} of {self.declared.alpha_year:g} on {made} "
-            f"{'try' if made == 1 else 'tries'}, {self.left} left"
+            f"{self.year} has spent {self.spent:.3g} of {self.declared.alpha_year:g} on "
+            f"{counted(made, 'try', 'tries')}, {self.left} left"
         )
 
     @property

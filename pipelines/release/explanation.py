@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pipelines.core.counts import counted
 from pipelines.core.findings import Finding, Verdict, reasons_against
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Decision, GateVerdict
@@ -45,4 +46,4 @@ def _sentences(gate: GateVerdict, findings: Sequence[Finding]) -> Iterator[str]:
     yield from reasons[:MOST_SENTENCES]
     left = len(reasons) - MOST_SENTENCES
     if left > 0:
-        yield f"{left} more {'check' if left == 1 else 'checks'} of {gate.gate} did not pass"
+        yield f"{counted(left, 'more check')} of {gate.gate} did not pass"

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field, ValidationError
 
+from pipelines.core.counts import counted
 from pipelines.core.errors import IntegrityError, StaleEvidenceError
 from pipelines.core.findings import Finding
 from pipelines.core.formats import StoredFormat
@@ -297,7 +298,7 @@ def chain_errors(entries: Iterable[Entry]) -> tuple[str, ...]:
 def damaged(errors: Sequence[str], where: str) -> IntegrityError:
     """The exception for a ledger with these errors."""
     return IntegrityError(
-        f"the ledger has {len(errors)} error(s)",
+        f"the ledger has {counted(len(errors), 'error')}",
         where=where,
         got="\n" + "\n".join(f"    {error}" for error in errors),
         wanted="a chain in which each entry carries the hash of the one before",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import Field
 
+from pipelines.core.counts import counted
 from pipelines.core.findings import Finding, Gate
 from pipelines.core.markup import markdown_text
 from pipelines.core.records import Record
@@ -76,7 +77,7 @@ def _rows(entry: Entry) -> Iterator[tuple[str, ...]]:
     for gate in entry.decision.gates:
         against = f"; not {', '.join(gate.not_passed)}" if gate.not_passed else ""
         waived = f"; waived: {', '.join(gate.waived)}" if gate.waived else ""
-        result = f"{gate.findings} check{'' if gate.findings == 1 else 's'}{against}{waived}"
+        result = f"{counted(gate.findings, 'check')}{against}{waived}"
         yield (
             f"gate {gate.gate.replace('_', ' ')}",
             SIGNS[gate.verdict],

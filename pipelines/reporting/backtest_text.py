@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipelines.backtest.choice import NO_DECLARATION
 from pipelines.backtest.results import BacktestReport, Difference, PolicyResult
+from pipelines.core.counts import counted
 
 WARNING = (
     "Choosing a declaration on the same history that it was compared on makes it look better than "
@@ -93,12 +94,8 @@ def _held_back(declared: PolicyResult) -> tuple[str, ...]:
     most = list(declared.held_back.items())[:MOST_FINDINGS]
     if not most:
         return ()
-    counts = ", ".join(f"{name} ({_weeks(number)})" for name, number in most)
+    counts = ", ".join(f"{name} ({counted(number, 'week')})" for name, number in most)
     return (f"Most often against a candidate of the declared policy: {counts}.",)
-
-
-def _weeks(number: int) -> str:
-    return f"{number} week{'' if number == 1 else 's'}"
 
 
 def _first_half(report: BacktestReport) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pydantic import Field
 
+from pipelines.core.counts import counted
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.markup import markdown_code, markdown_text
 from pipelines.core.records import Instant, Record
@@ -164,7 +165,7 @@ def _findings(history: RolloutHistory, latest: LatestCheck | None) -> str:
     others = len(findings) - len(shown) - len(pays)
     note = "Above zero, the challenger is better."
     if others:
-        note = f"{others} further check{'' if others == 1 else 's'} passed. {note}"
+        note = f"{counted(others, 'further check')} passed. {note}"
     reasons = "\n".join(
         f"- {SIGNS[one.verdict]}, {markdown_code(one.name)}: {sentence(one.reason)}"
         for one in shown

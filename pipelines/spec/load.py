@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from pipelines.core.counts import counted
 from pipelines.core.errors import SpecError
 from pipelines.core.names import unknown_name
 from pipelines.spec.model import ModelSpec
@@ -56,7 +57,7 @@ def load_model(path: Path) -> ModelSpec:
     except ValidationError as cause:
         mistakes = list(_mistakes(tree, cause))
         raise SpecError(
-            f"{len(mistakes)} mistake(s) in a declaration",
+            f"{counted(len(mistakes), 'mistake')} in a declaration",
             where=str(path),
             got="\n".join(["", *mistakes]),
             hint="mend the lines above; `gauntlet schema` prints all that is allowed",

@@ -10,6 +10,7 @@ from pydantic import Field
 from scipy import stats
 
 from pipelines.core.arrays import Codes, Floats, Integers
+from pipelines.core.counts import counted
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Interval
 from pipelines.core.records import Record
@@ -133,7 +134,7 @@ def paired_difference(
     if len(days) < fewest:
         raise TooFewDays(
             "the noise between days cannot be estimated",
-            got=f"{n} rows of {len(entities)} entities on {len(days)} day(s)",
+            got=f"{n} rows of {len(entities)} entities on {counted(len(days), 'day')}",
             wanted=f"at least {fewest} days",
         )
     estimate = float(difference.mean())

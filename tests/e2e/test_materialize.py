@@ -188,7 +188,7 @@ def test_a_newer_state_without_a_new_feature_reports_what_it_lacks(
     fill(FIRST + DAY, parts)
     Pharmacy(parts.home, "").declare((*RICH, sold(7) | {"name": "other"}), serving=SERVING)
     sales, stock = fill(FIRST, parts).views
-    assert sales.reason.startswith("it lacks 1 definition(s)")
+    assert sales.reason.startswith("it lacks 1 definition, ")
     assert "lacks" not in stock.reason
 
 

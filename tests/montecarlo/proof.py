@@ -19,6 +19,7 @@ from time import process_time
 
 import numpy as np
 
+from pipelines.core.counts import counted
 from pipelines.core.findings import Verdict
 from pipelines.gates.recent_window.findings import primary
 from pipelines.stats.paired import PairedDifference
@@ -241,7 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
         stamp = f"`--replications {given.replications}`, {took:.1f} minutes of one core."
         tables[title] = "\n".join((f"{about} {stamp}", "", *HEAD, *lines))
         broken = _write(given.out, tables)  # now: a long run may be cut
-    print(f"wrote {given.out}; {broken} promise(s) not kept")
+    print(f"wrote {given.out}; {counted(broken, 'promise')} not kept")
     return 1 if broken else 0
 
 

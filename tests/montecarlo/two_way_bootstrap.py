@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from pipelines.core.arrays import Codes, Floats
+from pipelines.core.counts import counted
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Interval
 from pipelines.core.records import Record
@@ -159,7 +160,7 @@ def _enough(rows: int, days: int, entities: int, block_days: int) -> None:
     if days < FEWEST_BLOCKS * block_days:
         raise TooFewDays(
             "days cannot be resampled in blocks",
-            got=f"{rows} rows on {days} day(s)",
+            got=f"{rows} rows on {counted(days, 'day')}",
             wanted=f"at least {FEWEST_BLOCKS} blocks of {block_days} days",
         )
     if entities < FEWEST_ENTITIES:

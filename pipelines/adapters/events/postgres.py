@@ -16,6 +16,7 @@ from psycopg import sql
 
 from pipelines.adapters.events.postgres_address import public_address
 from pipelines.adapters.events.postgres_types import COLUMNS_QUERY, TableColumn, check_table
+from pipelines.core.counts import counted
 from pipelines.core.errors import DataError, Unavailable
 from pipelines.core.patience import attempt_s
 from pipelines.core.records import Record
@@ -206,7 +207,7 @@ class PostgresEvents:
             raise DataError(
                 "a time is missing",
                 where=self._place(name),
-                got=f"{missing[0]} row(s) without {column}",
+                got=f"{counted(missing[0], 'row')} without {column}",
                 wanted="a known time in every row",
                 hint="mend the table: a row that never became known cannot be an event",
             )

@@ -12,6 +12,7 @@ from rich.table import Table
 from pipelines.cli.markup import rich_text
 from pipelines.cli.options import AsOf, Json, Lineage, ModelName, instant
 from pipelines.cli.output import answer, console, number, spinner
+from pipelines.core.counts import counted
 from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE, Request
@@ -131,7 +132,7 @@ def show_check(checked: CheckedModel) -> None:
         then = "" if checked.now else f" --as-of {instant_text(checked.request.as_of)}"
         console.print(f"\n[bold green]ready[/]  next: `gauntlet retrain {name}{rich_text(then)}`")
         return
-    console.print(f"\n[bold red]not ready[/], {len(found.problems)} problem(s):")
+    console.print(f"\n[bold red]not ready[/], {counted(len(found.problems), 'problem')}:")
     for problem in found.problems:
         console.print(f"  - {rich_text(problem)}", soft_wrap=True)
     if newest := _ended(found):

@@ -12,6 +12,7 @@ import typer
 from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Delimiter, Json, ModelName
 from pipelines.cli.output import answer, bar, console
+from pipelines.core.counts import counted
 from pipelines.core.errors import SpecError
 from pipelines.settings import Settings
 from pipelines.spec.load import load_model
@@ -163,11 +164,12 @@ def import_events(
 
 def _print(report: ImportReport) -> None:
     console.print(
-        f"{report.rows:,} rows in {report.files} file(s): {report.written:,} written, "
-        f"{report.already_there:,} were there already; known time: {rich_text(report.known_time)}"
+        f"{counted(report.rows, 'row')} in {counted(report.files, 'file')}: "
+        f"{report.written:,} written, {report.already_there:,} were there already; "
+        f"known time: {rich_text(report.known_time)}"
     )
     if report.rejected:
-        console.print(f"{report.rejected:,} row(s) rejected:")
+        console.print(f"{counted(report.rejected, 'row')} rejected:")
     for mistake in report.mistakes:
         console.print(rich_text(f"  {mistake.text}"), soft_wrap=True)
     for note in report.notes:

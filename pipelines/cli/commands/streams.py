@@ -9,6 +9,7 @@ import typer
 
 from pipelines.cli.options import Json, ModelName, written
 from pipelines.cli.output import answer, bar, console
+from pipelines.core.counts import counted
 from pipelines.core.errors import SpecError
 from pipelines.wiring import connect
 
@@ -45,7 +46,7 @@ def drop(
         answer("stream_drop", dropped.as_json())
         return
     entry = "" if dropped.entry is None else f"; entry {dropped.entry} of the ledger"
-    console.print(f"{dropped.objects} file(s) dropped{entry}")
+    console.print(f"{counted(dropped.objects, 'file')} dropped{entry}")
 
 
 def accept(name: ModelName, stream: StreamName, reason: Reason, as_json: Json = False) -> None:

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from pipelines.core.counts import counted
 from pipelines.core.errors import DataError
 from pipelines.core.names import nearest
 from pipelines.data.ingest.reading import JOIN, ColumnReading
@@ -57,15 +58,16 @@ def find_columns(
                 "delimiter other than , ; | and tab"
             )
         raise DataError(
-            f"column(s) missing: {', '.join(name for _, name in missing)}",
+            f"{counted(len(missing), 'column')} missing: {', '.join(name for _, name in missing)}",
             where=where,
             got="columns " + ", ".join(repr(name) for name in present[:_MOST]),
             wanted="columns " + ", ".join(repr(one.source) for one in readings if not one.constant),
             hint=hint,
         )
     if twice:
+        repeated = sorted(set(twice))
         raise DataError(
-            f"column(s) there more than once: {', '.join(sorted(set(twice)))}",
+            f"{counted(len(repeated), 'column')} there more than once: {', '.join(repeated)}",
             where=where,
             got="columns " + ", ".join(repr(name) for name in present[:_MOST]),
             wanted="each column that is read has a name of its own",

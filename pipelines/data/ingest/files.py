@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 
+from pipelines.core.counts import counted
 from pipelines.core.errors import DataError, Unavailable
 from pipelines.core.files import disk_full_as_error, working_folder
 from pipelines.core.names import internal
@@ -143,7 +144,7 @@ def import_files(
                 "no file has a row", where=where, got=", ".join(empty), wanted="at least one row"
             )
         if empty:
-            notes.append(f"{len(empty)} file(s) without rows: {', '.join(empty)}")
+            notes.append(f"{counted(len(empty), 'file')} without rows: {', '.join(empty)}")
         mistakes, rejected = find_mistakes(connection, staged), rejected_rows(connection)
         if how.rejects:
             write_rejects(connection, staged, how.rejects)
@@ -168,7 +169,7 @@ def import_files(
         written = _count(connection, "fresh")
     if repeated:
         notes.append(
-            f"{repeated:,} row(s) are in more than one of these files and count once; "
+            f"{counted(repeated, 'row')} in more than one of these files, counted once; "
             "events that are equal need a column that tells them apart"
         )
     rule = stream.known_time

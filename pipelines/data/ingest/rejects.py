@@ -8,6 +8,7 @@ import csv
 from collections.abc import Sequence
 from typing import Any
 
+from pipelines.core.counts import counted
 from pipelines.core.errors import DataError, Unavailable
 from pipelines.core.files import atomic_file
 from pipelines.core.records import Record
@@ -40,7 +41,8 @@ class Mistake(Record):
     def text(self) -> str:
         """The mistake in one line."""
         examples = "; ".join(self.examples)
-        return f"{self.column or 'row'}: {self.problem}; {self.rows:,} row(s), such as {examples}"
+        place, rows = self.column or "row", counted(self.rows, "row")
+        return f"{place}: {self.problem}; {rows}, such as {examples}"
 
 
 def find_mistakes(connection: Any, files: Sequence[StagedFile]) -> tuple[Mistake, ...]:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipelines.core.counts import counted
 from pipelines.core.errors import SpecError
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import Clock, instant_text, refuse_future, utc
@@ -298,7 +299,9 @@ class _Work:
         """The result when a newer state is kept."""
         lacking = len(set(self.definitions) - set(stored.definitions))
         without = (
-            f"it lacks {lacking} definition(s), which a later --as-of fills; " if lacking else ""
+            f"it lacks {counted(lacking, 'definition')}, which a later --as-of fills; "
+            if lacking
+            else ""
         )
         return f"{without}--force puts the older one in its place"
 

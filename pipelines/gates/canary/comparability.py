@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from scipy.stats import norm
 
+from pipelines.core.counts import counted
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.gates.canary.sums import ARMS, WEEK, ArmSums, CanaryEvidence
 from pipelines.spec.live_metrics import LATE
@@ -60,11 +61,12 @@ def maturity_finding(evidence: CanaryEvidence, canary: Canary) -> Finding:
         shares.append(sum(reading.observed for reading in readings) / due if due else 0.0)
         rows += due
     complete = min(shares) >= canary.label_share
+    weeks = counted(len(evidence.cumulative_weeks), "whole week")
     return make_finding(
         name,
         Verdict.PASS if complete else Verdict.NO_DATA,
         f"{shares[0]:.1%} of the matured rows have an outcome in the challenger arm and "
-        f"{shares[1]:.1%} in the control arm after {len(evidence.cumulative_weeks)} whole week(s); "
+        f"{shares[1]:.1%} in the control arm after {weeks}; "
         f"required: {canary.label_share:.0%} in each",
         Measurement(
             value=min(shares), threshold=canary.label_share, unit="share of rows", rows=rows
@@ -133,6 +135,7 @@ def weekdays_finding(evidence: CanaryEvidence) -> Finding:
     return make_finding(
         "canary.weekdays",
         Verdict.PASS if enough else Verdict.NO_DATA,
-        f"{whole} whole matured week(s); required: at least 2, of {WEEK} days each{lacking}",
+        f"{counted(whole, 'whole matured week')}; required: at least 2, of {WEEK} days each"
+        f"{lacking}",
         Measurement(value=float(sum(evidence.days_in_week)), threshold=2.0 * WEEK, unit="days"),
     )

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from pipelines.core.counts import counted
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.records import Record
 from pipelines.gates.canary.comparability import maturity_finding, sample_ratio_findings
@@ -105,8 +106,9 @@ def _realised_gain(
     return make_finding(
         "canary.realised_gain",
         Verdict.INCONCLUSIVE if less else Verdict.PASS,
-        f"promised {expected_gain:.4g}, measured {found.estimate:.4g} on {whole} whole "
-        f"week(s): {'less than' if less else 'may well be what'} was promised",
+        f"promised {expected_gain:.4g}, measured {found.estimate:.4g} on "
+        f"{counted(whole, 'whole week')}: "
+        f"{'less than' if less else 'may well be what'} was promised",
         Measurement(
             value=found.estimate,
             interval=interval,

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.core.arrays import Floats
+from pipelines.core.counts import counted
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.records import digest_of
 from pipelines.gates.canary.comparability import late_outcome_findings, maturity_finding
@@ -163,4 +164,4 @@ def outcome_key(rollout: Rollout) -> str:
 
 
 def _count(canaries: int) -> str:
-    return f"{canaries} canar{'y' if canaries == 1 else 'ies'} of refreshes"
+    return counted(canaries, "canary of refreshes", "canaries of refreshes")

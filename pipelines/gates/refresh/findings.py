@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from pipelines.core.counts import counted
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.gates.refresh.names import STOP
 from pipelines.gates.refresh.state import RefreshState, ReplacedAccount
@@ -74,7 +75,7 @@ def _record(gate: RefreshGate, unit: str, state: RefreshState) -> Finding:
             "refresh.record",
             Verdict.NO_DATA,
             f"the record has {state.weeks} of the {gate.least} weeks that it needs: "
-            f"{_count(lacking, 'more week')} with labels, candidates of two ages and a freshest "
+            f"{counted(lacking, 'more week')} with labels, candidates of two ages and a freshest "
             "candidate of its own",
             Measurement(rows=state.weeks),
             blocking=blocking,
@@ -117,12 +118,12 @@ def describe_cost(state: RefreshState, unit: str) -> str:
     """The cost of a week of age in one sentence; needs a record of two weeks."""
     cost = state.cost
     if cost is None:
-        return f"the cost of age is not known: the record has {_count(state.weeks, 'week')}"
+        return f"the cost of age is not known: the record has {counted(state.weeks, 'week')}"
     interval = cost.interval(LEVEL)
     return (
         f"a week of age costs {cost.estimate:.3g} {unit} ({interval.low:.3g} to "
-        f"{interval.high:.3g}; {_count(state.weeks, 'week')}, "
-        f"{_count(state.candidates, 'candidate')})"
+        f"{interval.high:.3g}; {counted(state.weeks, 'week')}, "
+        f"{counted(state.candidates, 'candidate')})"
     )
 
 
@@ -138,14 +139,14 @@ def _age(gate: RefreshGate, unit: str, state: RefreshState) -> Finding:
             blocking=blocking,
         )
     total, wanted = share * state.minimum_effect, gate.cost * state.minimum_effect
-    reason = f"the candidate is {_count(round(state.age, 1), 'week')} newer than the champion, "
+    reason = f"the candidate is {counted(round(state.age, 1), 'week')} newer than the champion, "
     if cost.estimate <= 0:
         reason += "and age has not been shown to cost anything"
     else:
         reason += f"which is worth about {total:.3g} {unit}; a refresh needs {wanted:.3g}"
     if share < gate.cost and cost.estimate > 0:
         weeks = math.ceil(wanted / cost.estimate - state.age)
-        reason += f", which is reached in about {_count(max(1, weeks), 'week')}"
+        reason += f", which is reached in about {counted(max(1, weeks), 'week')}"
     return make_finding(
         "refresh.age",
         Verdict.PASS if share >= gate.cost else Verdict.INCONCLUSIVE,
@@ -255,7 +256,7 @@ def _live(account: ReplacedAccount) -> str:
     """How much of an account was measured on live traffic."""
     if not account.live_weeks:
         return ""
-    return f" ({account.live_weeks} of {_count(account.weeks, 'week')} measured by a holdback)"
+    return f" ({account.live_weeks} of {counted(account.weeks, 'week')} measured by a holdback)"
 
 
 def _pays(gate: RefreshGate, state: RefreshState) -> Finding:
@@ -274,7 +275,3 @@ def _pays(gate: RefreshGate, state: RefreshState) -> Finding:
 
 def _to_one(evidence: float) -> str:
     return f"{evidence:.3g} to 1"
-
-
-def _count(number: float, noun: str) -> str:
-    return f"{number:g} {noun}{'' if number == 1 else 's'}"

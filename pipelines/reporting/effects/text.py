@@ -10,6 +10,7 @@ from pipelines.causal.average import Effect
 from pipelines.causal.groups import Claim, GroupEffect
 from pipelines.causal.report import Advice, EffectsReport, FoundEffects, MetricEffect
 from pipelines.causal.targeting import Targeting
+from pipelines.core.counts import counted
 
 _GROUP_HEADINGS = ("group", "share", "challenger", "control", "effect", "95 % interval", "shown")
 _AVERAGE_HEADINGS = ("metric", "estimate", "challenger", "control", "effect", "95 % interval")
@@ -60,7 +61,7 @@ def _groups(report: EffectsReport) -> Iterator[str]:
     yield from map(_claim, shown)
     tried = sum(one.effect is not None for one in report.declared)
     if tried and not any(one.claim is Claim.LOSES for one in shown):
-        yield f"None of {tried} declared group(s) is shown to lose."
+        yield f"None of {counted(tried, 'declared group')} is shown to lose."
     for test in report.declared_tests:
         differ = "differ" if test.differ else "are not shown to differ"
         yield f"The effects by {test.family} {differ} (p = {test.p_value:.2g})."

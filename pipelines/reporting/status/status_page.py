@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines.core.addresses import version_page
+from pipelines.core.counts import counted
 from pipelines.core.markup import html_text, url_part
 from pipelines.core.time import instant_text
 from pipelines.reporting.status.model_status import ModelStatus, Overview
@@ -173,7 +174,7 @@ def _due(status: ModelStatus, links: PageLinks) -> Iterator[str]:
     report = status.monitoring
     if report is not None:
         action = report.action.replace("_", " ")
-        text = f"{report.health.replace('_', ' ')}, {report.alarms} alarm(s): {action}"
+        text = f"{report.health.replace('_', ' ')}, {counted(report.alarms, 'alarm')}: {action}"
         css = ' class="due"' if report.action != "none" else ""
         yield f"<p{css}>{_link(links.newest_run('monitor', status.model), text)}</p>"
         yield _text(report.reason) if report.action != "none" else ""

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from pipelines.core.counts import counted
 from pipelines.core.time import duration_text, instant_text
 from pipelines.reporting.markdown import number
 from pipelines.reporting.status.model_status import ModelStatus, Overview, RolloutStatus
@@ -110,7 +111,11 @@ def _state(status: ModelStatus, now: datetime) -> Iterator[tuple[str, str]]:
     if status.rollout is not None:
         yield "rollout", rollout_text(status.rollout, now)
     if (report := status.monitoring) is not None:
-        alarms = "no alarm" if not report.alarms else f"{report.alarms} alarm(s), {report.reason}"
+        alarms = (
+            "no alarm"
+            if not report.alarms
+            else f"{counted(report.alarms, 'alarm')}, {report.reason}"
+        )
         health, action = (text.replace("_", " ") for text in (report.health, report.action))
         yield "monitoring", f"{health}, action {action}, as of {report.as_of:%Y-%m-%d}; {alarms}"
     if (budget := status.budget) is not None:

@@ -153,7 +153,7 @@ def test_known_before_it_happened_is_counted_and_shown(world: World, sales_rows:
     world.add(sales_rows([8, 9], late_h=-2))
     with pytest.raises(DataError, match="known before it happened") as raised:
         world.snapshot(DAY_10)
-    assert "row(s), such as" in raised.value.got
+    assert " row, such as" in raised.value.got
     assert "sale=s" in raised.value.got
 
 

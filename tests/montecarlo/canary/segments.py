@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from pipelines.core.arrays import Floats
+from pipelines.core.counts import counted
 from pipelines.gates.canary.harm import HARM_TUNING
 from pipelines.stats.sequential.anytime import log_evidence, mixing
 from pipelines.stats.sequential.group_sequential import planned_information
@@ -135,7 +136,7 @@ def segments(replications: int) -> Iterator[Row]:
         for count in (2, 4, 8)
     ]  # fmt: skip
     truths += [
-        (what, f"4, one worse by {by:g} margin(s)", harmed(many, 4, by), step, None)
+        (what, f"4, one worse by {counted(by, 'margin')}", harmed(many, 4, by), step, None)
         for by in (1.0, 2.0, 4.0)
         for what, step in (("promoted", PROMOTE), ("rolled back", ROLL_BACK))
     ]

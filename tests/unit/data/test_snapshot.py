@@ -89,7 +89,7 @@ def test_a_feature_gone_upstream_in_fresh_objects_only(
     with pytest.raises(DataError) as raised:
         take()
     error = raised.value
-    assert error.what == "column(s) missing: price"
+    assert error.what == "1 column missing: price"
     assert error.where == "stream sales, object sales/dt=2026-01-10/new.parquet"
     assert "'units'" in error.got
     assert "dt=2026-01-05" in error.wanted, "an earlier object that has the column is not named"

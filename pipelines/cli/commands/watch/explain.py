@@ -13,6 +13,7 @@ from pipelines.cli.known_model import connect_known
 from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, Lineage, ModelName
 from pipelines.cli.output import answer, bar, console, mark, show_findings
+from pipelines.core.counts import counted
 from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import instant_text
@@ -149,7 +150,7 @@ def _show_gates(entry: Entry, again: Decision) -> None:
         own = [finding for finding in entry.findings if finding.gate is gate.gate]
         by_name = {finding.name: finding for finding in own if finding.blocking}
         deciding = [by_name[name].reason for name in _DECIDING if name in by_name]
-        checks = f"{len(own)} {'check' if len(own) == 1 else 'checks'}"
+        checks = counted(len(own), "check")
         if gate.not_passed:
             checks = f"{len(gate.not_passed)} of {len(own)} checks did not pass"
         if gate.verdict is Verdict.PASS and deciding:
@@ -162,7 +163,9 @@ def _show_gates(entry: Entry, again: Decision) -> None:
 def _show_every_gate(entry: Entry, again: Decision) -> None:
     for gate in again.gates:
         own = [finding for finding in entry.findings if finding.gate is gate.gate]
-        console.print(f"{gate.gate.replace('_', ' ')}: {mark(gate.verdict)}, {len(own)} checks")
+        console.print(
+            f"{gate.gate.replace('_', ' ')}: {mark(gate.verdict)}, {counted(len(own), 'check')}"
+        )
         show_findings(own, everything=True)
     console.print()
 

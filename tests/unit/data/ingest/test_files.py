@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.adapters.objects.local import LocalStore
+from pipelines.core.counts import counted
 from pipelines.core.errors import DataError, TimeError
 from pipelines.data.objects import StoredObject
 from pipelines.spec.model import ModelSpec
@@ -181,13 +182,13 @@ GOOD_TIMES = "2026-01-05T10:00:00Z,2026-01-05T11:00:00Z\n"
             HEAD + "s1,a,few,1," + GOOD_TIMES,
             {},
             "1 of 1 rows cannot",
-            "units: not a whole number of 64 bits; 1 row(s), such as sales.csv line 2: 'few'",
+            "units: not a whole number of 64 bits; 1 row, such as sales.csv line 2: 'few'",
         ),
         (
             HEAD + "s1,a,1.5,1," + GOOD_TIMES,
             {},
             "1 of 1 rows cannot",
-            "units: not a whole number of 64 bits; 1 row(s), such as sales.csv line 2: '1.5'",
+            "units: not a whole number of 64 bits; 1 row, such as sales.csv line 2: '1.5'",
         ),
         (
             HEAD + "s1,a,1,1e999," + GOOD_TIMES,
@@ -225,13 +226,13 @@ GOOD_TIMES = "2026-01-05T10:00:00Z,2026-01-05T11:00:00Z\n"
             HEAD + "s1,a,1,1,," + GOOD_TIMES[21:],
             {},
             "1 of 1 rows cannot",
-            "sold_at: the time is missing; 1 row(s)",
+            "sold_at: the time is missing; 1 row",
         ),
         (
             HEAD + "s1,a,1,1,2026-01-05T10:00:00Z,2026-01-05T09:59:59Z\n" * 2,
             {},
             "2 of 2 rows cannot",
-            "the event was known before it happened; 2 row(s), such as "  # noqa: ISC004
+            "the event was known before it happened; 2 rows, such as "  # noqa: ISC004
             "sales.csv line 2: '2026-01-05 10:00:00 > 2026-01-05 09:59:59'",
         ),
         (
@@ -245,7 +246,7 @@ GOOD_TIMES = "2026-01-05T10:00:00Z,2026-01-05T11:00:00Z\n"
             HEAD + "s1,a,1,1," + GOOD_TIMES + "s2,a,1\n",
             {},
             "1 of 2 rows cannot",
-            "row: the row has 3 fields, the header 6; 1 row(s), such as sales.csv line 3",
+            "row: the row has 3 fields, the header 6; 1 row, such as sales.csv line 3",
         ),
         (
             HEAD.replace(",", ";") + "s1;a;few;1;" + GOOD_TIMES.replace(",", ";"),
@@ -353,7 +354,9 @@ def test_equal_rows_of_two_files_count_the_same_in_every_order(
         if order == "together":
             report = imports.run(*files)
             assert report.repeated == min(counts)
-            assert f"{min(counts)} row(s) are in more than one of these files" in report.notes[0]
+            assert (
+                f"{counted(min(counts), 'row')} in more than one of these files" in report.notes[0]
+            )
         else:
             for file in files if order == "first" else reversed(files):
                 imports.run(file)
@@ -367,7 +370,7 @@ def test_files_without_rows_are_reported_and_the_others_imported(imports: Import
     files = [imports.file(HEAD, "head.csv"), imports.file("", "zero.csv"), none]
     report = imports.run(imports.file(GOOD), *files, imports.parquet(sale=["t"]))
     assert report.written == 4
-    assert report.notes[0].startswith("3 file(s) without rows: ")
+    assert report.notes[0].startswith("3 files without rows: ")
     assert all(str(file) in report.notes[0] for file in files)
 
 

@@ -136,8 +136,8 @@ def test_bytes_that_are_no_text_are_a_mistake_of_their_row(
     with pytest.raises(DataError) as raised:
         imports.run(imports.parquet(shop=values))
     assert "2 of 3 rows" in raised.value.what
-    assert "row: column 'shop' has bytes that are not UTF-8 text; 1 row(s)" in raised.value.got
-    assert "shop: text with a NUL byte; 1 row(s), such as sales.parquet row 3" in raised.value.got
+    assert "row: column 'shop' has bytes that are not UTF-8 text; 1 row" in raised.value.got
+    assert "shop: text with a NUL byte; 1 row, such as sales.parquet row 3" in raised.value.got
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,11 @@ def test_every_mistake_of_every_column_is_in_one_error(imports: Imports) -> None
         imports.run(*files)
     assert raised.value.what == "4 of 100 rows cannot be imported; nothing was written"
     for line in (
-        "units: not a whole number of 64 bits; 2 row(s), such as one.csv line 2: 'few'; one.csv",
+        "units: not a whole number of 64 bits; 2 rows, such as one.csv line 2: 'few'; one.csv",
         "one.csv line 2: '1_000'; one.csv line 3: '0x10'",
         "such as two.csv line 2: 'Total'",
-        "told_at: the time is missing; 1 row(s), such as two.csv line 2",
-        "row: the row has 4 fields, the header 6; 1 row(s), such as two.csv line 3",
+        "told_at: the time is missing; 1 row, such as two.csv line 2",
+        "row: the row has 4 fields, the header 6; 1 row, such as two.csv line 3",
     ):
         assert line in raised.value.got
     assert list(imports.store.list("")) == []

@@ -22,7 +22,7 @@ def test_a_better_version_without_losers_is_for_all():
         f"Version 5 lowers error by {size} for all entities of its canary, against version 4: "
         "it is better."
     )
-    assert "None of 4 declared group(s) is shown to lose." in others
+    assert "None of 4 declared groups is shown to lose." in others
     assert last == "The effects speak for promoting it for all."
 
 
