@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from pydantic import Field
-from scipy.stats import chi2, fisher_exact
+from scipy.stats import fisher_exact
 
 from pipelines.causal.arms import Arms
 from pipelines.core.arrays import Floats, Integers, Mask
+from pipelines.core.counts import counted
 from pipelines.core.records import Record
 from pipelines.stats.cuped import with_unknown_flags
+from pipelines.stats.hotelling import SummedMeans
 from pipelines.stats.sample_ratio import sample_ratio
 
 ALPHA = 0.01  # of each check
@@ -48,37 +50,47 @@ def sample_ratio_check(challenger: Mask, stage: Integers) -> Assumption:
 def balance_check(arms: Arms) -> Assumption:
     """Check that covariates from before the comparison have the same mean in both arms.
 
-    Source: Hotelling (1931), Annals of Mathematical Statistics 2, with the chi-squared reference of
-    large samples; arms are compared within stages.
+    Arms are compared within stages. A covariate that does not vary within any arm, and is not the
+    same in both, differs for certain.
+
+    Source: ``stats.hotelling``.
     """
     columns = with_unknown_flags(arms.covariates)
     if not columns.shape[1]:
-        return Assumption(
-            name="balance", holds=None, reason="no covariate from before the comparison is declared"
-        )
-    gap, spread = np.zeros(columns.shape[1]), np.zeros((columns.shape[1],) * 2)
+        return _balance(None, "no covariate from before the comparison is declared")
+    gap, parts, counts = np.zeros(columns.shape[1]), list[Floats](), list[int]()
     for stage in np.unique(arms.stage):
         here = arms.stage == stage
-        parts = [columns[here & (arms.challenger == arm)] for arm in (True, False)]
-        if min(map(len, parts)) < 2:
+        sides = [columns[here & (arms.challenger == arm)] for arm in (True, False)]
+        if min(map(len, sides)) < 2:
             continue
-        weight = len(parts[0]) * len(parts[1]) / here.sum()
-        gap += weight * (parts[0].mean(axis=0) - parts[1].mean(axis=0))
-        spread += weight**2 * sum(_covariance(part) / len(part) for part in parts)
-    scale = np.sqrt(np.diag(spread))
+        weight = len(sides[0]) * len(sides[1]) / here.sum()
+        gap += weight * (sides[0].mean(axis=0) - sides[1].mean(axis=0))
+        parts += [weight**2 * _covariance(side) / len(side) for side in sides]
+        counts += map(len, sides)
+    if not parts:
+        return _balance(None, "no stage has two entities in each arm")
+    scale = np.sqrt(sum(np.diag(part) for part in parts))
     used = scale > 0
+    if np.any(gap[~used] != 0):
+        return _balance(False, "a covariate has one value in one arm and another in the other")
     if not used.any():
-        return Assumption(name="balance", holds=None, reason="the covariates do not vary")
-    alike = spread[np.ix_(used, used)] / np.outer(scale[used], scale[used])
-    away = gap[used] / scale[used]
-    p_value = float(chi2.sf(away @ np.linalg.pinv(alike) @ away, np.linalg.matrix_rank(alike)))
-    means = "are not shown to differ" if p_value > ALPHA else "differ"
-    return Assumption(
-        name="balance",
-        holds=p_value > ALPHA,
-        reason=f"the means of {int(used.sum())} covariate(s) from before the comparison {means} "
-        f"between the arms; p = {p_value:.2g}",
+        return _balance(None, "the covariates do not vary")
+    inside, outer = np.ix_(used, used), np.outer(scale[used], scale[used])
+    parts = [part[inside] / outer for part in parts]
+    p_value = SummedMeans(gap[used] / scale[used], np.sum(parts, axis=0), parts, counts).p_value()
+    if p_value is None:
+        return _balance(None, f"{sum(counts)} entities are too few for {used.sum()} covariates")
+    return _balance(
+        p_value > ALPHA,
+        f"{counted(int(used.sum()), 'covariate')} from before the comparison: the means "
+        f"{'are not shown to differ' if p_value > ALPHA else 'differ'} between the arms; "
+        f"p = {p_value:.2g}",
     )
+
+
+def _balance(holds: bool | None, reason: str) -> Assumption:
+    return Assumption(name="balance", holds=holds, reason=reason)
 
 
 def _covariance(part: Floats) -> Floats:

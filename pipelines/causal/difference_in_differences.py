@@ -16,9 +16,11 @@ from scipy import stats
 
 from pipelines.causal.assumptions import Assumption
 from pipelines.core.arrays import Codes, Floats, Mask
+from pipelines.core.counts import counted
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Interval
 from pipelines.core.records import Record
+from pipelines.stats.hotelling import SummedMeans
 from pipelines.stats.undefined import NoVariation, TooFewEntities
 
 LEVEL = 0.95
@@ -50,7 +52,9 @@ class PeriodEffect(Record):
     period: int = Field(description="0 is the first after the switch; negative before it")
     value: float
     standard_error: float
-    interval: Interval
+    interval: Interval | None = Field(
+        description="null: all that switched changed alike, and so did all others"
+    )
 
 
 class SwitchEffect(Record):
@@ -65,7 +69,8 @@ class SwitchEffect(Record):
     clusters: int
     periods: tuple[PeriodEffect, ...]
     pre_trend_p: float | None = Field(
-        description="of no difference in any earlier period; null: there is only one"
+        description="of no difference in any earlier period; null: there is only one, or in each "
+        "of them no entity differed from the last one before the switch"
     )
     trend_interval: Interval | None = Field(
         description="if trends may differ, in each later period, by as much as they did at most "
@@ -90,7 +95,7 @@ def difference_in_differences(panel: Panel, level: float = LEVEL) -> SwitchEffec
         DataError: the panel has no period before or after the switch, or a missing value.
         TooFewEntities: fewer than two clusters switched, or did not, or there are fewer clusters
             than earlier periods.
-        NoVariation: all entities changed alike.
+        NoVariation: all entities changed alike, or in an earlier period by two values.
 
     Source: Angrist, Pischke (2009), Mostly Harmless Econometrics, section 5.2; clusters by
     MacKinnon, Nielsen, Webb (2023), Journal of Applied Econometrics 38 (CV3); ``trend_interval``,
@@ -103,33 +108,37 @@ def difference_in_differences(panel: Panel, level: float = LEVEL) -> SwitchEffec
     others = [at for at in range(changes.shape[1]) if at != panel.first - 1]
     before = panel.outcome[:, : panel.first].mean(axis=1)
     after = panel.outcome[:, panel.first :].mean(axis=1)
-    found = _contrast(np.column_stack([after - before, changes[:, others]]), panel)
+    found, clusters = _contrast(np.column_stack([after - before, changes[:, others]]), panel)
     errors = np.sqrt(np.diag(found.covariance))
-    if errors.min() <= 8 * np.finfo(np.float64).eps * float(np.abs(panel.outcome).max()):
-        raise NoVariation(float(found.values[0]), len(panel.outcome))
+    smallest = 8 * np.finfo(np.float64).eps * float(np.abs(panel.outcome).max())
+    varies, differs = errors > smallest, np.abs(found.values) > smallest
+    leads = [place for place, at in enumerate(others, 1) if at < panel.first]
+    for place in (0, *leads):
+        if not varies[place] and (differs[place] or not place):
+            raise NoVariation(float(found.values[place]), len(panel.outcome))
 
     def interval(place: int, wider: float = 0.0) -> Interval:
-        quantile = float(stats.t.ppf((1 + level) / 2, found.degrees([place])))
+        quantile = float(stats.t.ppf((1 + level) / 2, found.at([place]).degrees()))
         reach, value = quantile * float(errors[place]) + wider, float(found.values[place])
         return Interval(low=value - reach, high=value + reach, level=level)
 
-    leads = [place for place, at in enumerate(others, 1) if at < panel.first]
-    pre_trend = _wald(found, leads) if leads else None
+    moved = [place for place in leads if varies[place]]
+    pre_trend = _trends_test(found, moved, clusters) if moved else None
     value = float(found.values[0])
     return SwitchEffect(
         value=value,
         standard_error=float(errors[0]),
         interval=interval(0),
-        p_value=float(2 * stats.t.sf(abs(value) / float(errors[0]), found.degrees([0]))),
+        p_value=float(2 * stats.t.sf(abs(value) / float(errors[0]), found.at([0]).degrees())),
         switched=int(panel.switched.sum()),
         others=int((~panel.switched).sum()),
-        clusters=found.clusters,
+        clusters=clusters,
         periods=tuple(
             PeriodEffect(
                 period=at - panel.first,
                 value=float(found.values[place]),
                 standard_error=float(errors[place]),
-                interval=interval(place),
+                interval=interval(place) if varies[place] else None,
             )
             for place, at in enumerate(others, 1)
         ),
@@ -156,40 +165,12 @@ def _refuse(panel: Panel) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Contrast:
-    """Differences of means between switched and other entities.
+def _contrast(columns: Floats, panel: Panel) -> tuple[SummedMeans, int]:
+    """Switched minus others, for each column, with the covariance of the jackknife by clusters.
 
-    Arguments:
-        values: one for each column, shape (k,).
-        covariance: of the values, shape (k, k).
-        parts: the covariance of each of the two means.
-        counts: clusters behind each of them.
-        clusters: in all.
+    Returns:
+        The differences of means, and the number of clusters.
     """
-
-    values: Floats
-    covariance: Floats
-    parts: tuple[Floats, Floats]
-    counts: tuple[int, int]
-    clusters: int
-
-    def degrees(self, places: list[int]) -> float:
-        """Degrees of freedom of the covariance of some values; for one value, those of Welch.
-
-        Source: Krishnamoorthy, Yu (2004), Statistics and Probability Letters 66, equation 2.8.
-        """
-        at = np.ix_(places, places)
-        inverse, size = np.linalg.pinv(self.covariance[at]), len(places)
-        lost = 0.0
-        for part, count in zip(self.parts, self.counts, strict=True):
-            share = part[at] @ inverse
-            lost += (np.trace(share @ share) + np.trace(share) ** 2) / (count - 1)
-        return float((size + size**2) / lost)
-
-
-def _contrast(columns: Floats, panel: Panel) -> _Contrast:
-    """Switched minus others, for each column, with the covariance of the jackknife by clusters."""
     codes = (
         np.arange(len(columns))
         if panel.cluster is None
@@ -213,33 +194,25 @@ def _contrast(columns: Floats, panel: Panel) -> _Contrast:
         without = np.column_stack(by_cluster) / others[:, None]  # change of the mean without it
         summed.append(np.sqrt((count - 1) / count) * without)
     whole = summed[0] + summed[1]
-    return _Contrast(
-        values=means[0] - means[1],
-        covariance=whole.T @ whole,
-        parts=(summed[0].T @ summed[0], summed[1].T @ summed[1]),
-        counts=counts,
-        clusters=len(np.unique(codes)),
+    parts = [side.T @ side for side in summed]
+    return SummedMeans(means[0] - means[1], whole.T @ whole, parts, counts), clusters
+
+
+def _trends_test(found: SummedMeans, leads: list[int], clusters: int) -> float:
+    """The p-value of "every earlier difference is zero"."""
+    if np.linalg.matrix_rank(found.at(leads).covariance) == len(leads):
+        p_value = found.at(leads).p_value()
+        if p_value is not None:
+            return p_value
+    raise TooFewEntities(
+        "too few clusters for a test of trends",
+        got=f"{clusters} clusters and {len(leads)} earlier periods that vary",
+        wanted="more clusters than earlier periods, none of which repeats others",
+        hint="use fewer, longer periods",
     )
 
 
-def _wald(found: _Contrast, places: list[int]) -> float:
-    """The p-value of "all of these differences are zero": Hotelling's test, unequal variances."""
-    values, spread = found.values[places], found.covariance[np.ix_(places, places)]
-    size = len(places)
-    degrees = found.degrees(places)
-    free = degrees - size + 1
-    if np.linalg.matrix_rank(spread) < size or free <= 0:
-        raise TooFewEntities(
-            "too few clusters for a test of trends",
-            got=f"{found.clusters} clusters and {size} earlier periods",
-            wanted="more clusters than earlier periods, and values that vary",
-            hint="use fewer, longer periods",
-        )
-    statistic = float(values @ np.linalg.solve(spread, values))
-    return float(stats.f.sf(statistic * free / (size * degrees), size, free))
-
-
-def _largest_bias(found: _Contrast, leads: list[int], panel: Panel) -> float:
+def _largest_bias(found: SummedMeans, leads: list[int], panel: Panel) -> float:
     """The bias of the mean effect if trends part as fast after the switch as at most before it."""
     path = np.concatenate([found.values[leads], [0.0]])
     step = float(np.abs(np.diff(path)).max())
@@ -253,9 +226,9 @@ def _assumptions(
     pre_trend: float | None, leads: list[float], value: float
 ) -> tuple[Assumption, ...]:
     if pre_trend is None:
-        trends = Assumption(
-            name="parallel_trends", holds=None, reason="there is only one period before the switch"
-        )
+        only = "there is only one period before the switch"
+        alike = "between the periods before the switch, no difference changed at all"
+        trends = Assumption(name="parallel_trends", holds=None, reason=alike if leads else only)
     else:
         largest = max(map(abs, leads))
         alike = pre_trend > PRE_TREND_ALPHA
@@ -263,8 +236,8 @@ def _assumptions(
         trends = Assumption(
             name="parallel_trends",
             holds=False if not alike else None if not small else True,
-            reason=f"{len(leads)} earlier period(s): p = {pre_trend:.2g}; the largest earlier "
-            f"difference is {largest:.3g}, the effect {value:.3g}",
+            reason=f"{counted(len(leads), 'earlier period')}: p = {pre_trend:.2g}; the largest "
+            f"earlier difference is {largest:.3g}, the effect {value:.3g}",
         )
     anticipation = Assumption(
         name="no_anticipation",

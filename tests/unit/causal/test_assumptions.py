@@ -3,8 +3,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
+from scipy.stats import binom
 
-from pipelines.causal.assumptions import balance_check, outcome_check, sample_ratio_check
+from pipelines.causal.arms import Arms
+from pipelines.causal.assumptions import (
+    ALPHA,
+    balance_check,
+    outcome_check,
+    sample_ratio_check,
+)
 from tests.support.effects.simulated_arms import ArmsWorld, draw_arms
 
 ARMS = draw_arms(ArmsWorld(), np.random.default_rng(10)).arms
@@ -30,3 +38,34 @@ def test_each_check_finds_its_own_violation():
 def test_without_covariates_balance_cannot_be_checked():
     assert balance_check(replace(ARMS, covariates=np.zeros((2000, 0)))).holds is None
     assert balance_check(replace(ARMS, covariates=np.ones((2000, 1)))).holds is None
+
+
+def test_a_covariate_that_has_another_value_in_each_arm_is_not_alike():
+    flags = ARMS.challenger[:, None].astype(float)
+    assert balance_check(replace(ARMS, covariates=flags)).holds is False
+
+
+def test_too_few_entities_leave_balance_open():
+    few = ARMS.select(np.arange(2000) < 8)
+    many = replace(few, covariates=np.random.default_rng(4).normal(size=(8, 7)))
+    found = balance_check(many)
+    assert found.holds is None
+    assert "too few" in found.reason
+
+
+@pytest.mark.parametrize("entities", [20, 60])
+def test_balance_of_few_entities_is_refused_as_rarely_as_promised(entities: int):
+    """The chi-squared of large samples would refuse 7 % of 20 entities, at 1 %."""
+    rng, tries = np.random.default_rng(17), 1000
+    refused = 0
+    for _ in range(tries):
+        arms = Arms(
+            challenger=rng.permutation(np.arange(entities) % 2 == 0),
+            stage=np.zeros(entities, int),
+            value=np.zeros(entities),
+            weight=None,
+            covariates=rng.normal(size=(entities, 4)),
+            higher_is_better=True,
+        )
+        refused += balance_check(arms).holds is False
+    assert binom.sf(refused - 1, tries, ALPHA) > 1e-3, refused

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,3 +82,23 @@ def test_a_panel_that_cannot_answer_is_an_error():
         difference_in_differences(Panel(same, whole.switched, FIRST))
     with pytest.raises(TooFewEntities):
         difference_in_differences(Panel(whole.outcome, np.arange(200) == 0, FIRST))
+
+
+def test_a_period_that_nobody_changed_in_is_left_out_of_the_test_of_trends():
+    whole = panel(8, effect=0.8)
+    outcome = whole.outcome.copy()
+    outcome[:, 1] = outcome[:, FIRST - 1]
+    found = difference_in_differences(replace(whole, outcome=outcome))
+    without = difference_in_differences(
+        Panel(np.delete(whole.outcome, 1, axis=1), whole.switched, FIRST - 1)
+    )
+    still = found.periods[1]
+    assert (still.period, still.value, still.interval) == (-4, 0.0, None)
+    assert found.pre_trend_p == pytest.approx(without.pre_trend_p)
+    outcome[:, :FIRST] = outcome[:, FIRST - 1 : FIRST]
+    flat = difference_in_differences(replace(whole, outcome=outcome))
+    assert flat.pre_trend_p is None
+    assert flat.assumptions[0].holds is None
+    outcome[:, 1] += whole.switched
+    with pytest.raises(NoVariation):
+        difference_in_differences(replace(whole, outcome=outcome))
