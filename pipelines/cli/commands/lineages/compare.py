@@ -12,6 +12,7 @@ from pipelines.cli.known_model import connect_known
 from pipelines.cli.markup import rich_text
 from pipelines.cli.options import Json, ModelName, lineage_name
 from pipelines.cli.output import answer, bar, console, show_table
+from pipelines.core.errors import SpecError
 from pipelines.core.files import write_bytes
 from pipelines.wiring import connect
 
@@ -38,7 +39,16 @@ def compare(
     Both champions of a week are scored on the same points, which trained neither.
     """
     for lineage in (first, second):
-        connect_known(name, lineage)
+        connections = connect_known(name, lineage)
+    if first == second:
+        others = [one for one in connections.ledger.lineages(name) if one != first]
+        raise SpecError(
+            "a lineage is compared with itself",
+            where=f"ledger of {name}",
+            got=first,
+            wanted=f"another one: {', '.join(others)}" if others else "two lineages",
+            hint=f"`gauntlet lineages {name}` lists them; `gauntlet backfill {name}` makes one",
+        )
     with bar("compare") as progress:
         from pipelines.flows.lineages.compare import compare_with_errors
         from pipelines.reporting.lineages.comparison_page import comparison_page
