@@ -66,8 +66,10 @@ def page(readable: set[str]) -> str:
     using = _collaborators()
     models = [name for name in using.declared() if f"retrain__{name}" in readable]
     base = conf.get("api", "base_url", fallback="").rstrip("/")
-    links = PageLinks(base, mlflow_page(), _dags(models), _deciding_runs(models))
-    return status_page(overview(models, using), links)
+    shown = overview(models, using)
+    decided = {one.model: one.decision.as_of for one in shown.models if one.decision}
+    links = PageLinks(base, mlflow_page(), _dags(models), _deciding_runs(decided))
+    return status_page(shown, links)
 
 
 @cache
@@ -107,15 +109,25 @@ def _dags(models: list[str]) -> dict[str, DagState]:
     }
 
 
-def _deciding_runs(models: list[str]) -> dict[tuple[str, datetime], tuple[str, str]]:
-    """The DAG and run of the newest decision of each model and instant, by the asset's events."""
+def _deciding_runs(decided: dict[str, datetime]) -> dict[tuple[str, datetime], tuple[str, str]]:
+    """The DAG and run of each model's last decision, by the events of its asset.
+
+    Only the events of these instants are read: a model with hourly updates has thousands.
+    """
     from airflow.models.asset import AssetEvent, AssetModel
     from airflow.utils.session import create_session
-    from sqlalchemy import select
+    from sqlalchemy import and_, false, or_, select
 
-    from pipelines.core.time import parse_instant
+    from pipelines.core.time import instant_text
 
-    addresses = {asset(model, "decision").uri: model for model in models}
+    addresses = {asset(model, "decision").uri: model for model in decided}
+    last = (
+        and_(
+            AssetModel.uri == uri,
+            AssetEvent.extra["as_of"].as_string() == instant_text(decided[model]),
+        )
+        for uri, model in addresses.items()
+    )
     wanted = (
         select(
             AssetModel.uri,
@@ -124,12 +136,12 @@ def _deciding_runs(models: list[str]) -> dict[tuple[str, datetime], tuple[str, s
             AssetEvent.source_run_id,
         )
         .join(AssetEvent.asset)
-        .where(AssetModel.uri.in_(addresses))
+        .where(or_(false(), *last))
         .order_by(AssetEvent.timestamp)
     )
     with create_session() as session:
         return {
-            (addresses[uri], parse_instant(facts["as_of"])): (dag_id, run_id)
+            (addresses[uri], decided[addresses[uri]]): (dag_id, run_id)
             for uri, facts, dag_id, run_id in session.execute(wanted).tuples()
             if dag_id and run_id and not facts["dry_run"]
         }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from pipelines.core.time import instant_text
 from tests.dags.conftest import ROOT, dags, load, store_dag
 
 USER = "reader"
@@ -89,3 +91,35 @@ def test_a_reader_sees_the_models_whose_dags_they_may_read(overview_file: Module
     assert "secret" not in answer.text
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "<script" not in answer.text
+
+
+def test_the_run_of_the_last_decision_is_found_among_all_events(overview_file: ModuleType) -> None:
+    """Neither an earlier decision, nor a dry run, nor another model's event takes its place."""
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    as_of = datetime(2026, 1, 12, 6, 0, 0, 250000, tzinfo=UTC)
+    with create_session() as session:
+        ids = {}
+        for model in ("demand", "secret"):
+            uri = f"gauntlet://{model}/decision"
+            asset_id = select(AssetModel.id).where(AssetModel.uri == uri)
+            ids[model] = session.scalar(asset_id)
+            if ids[model] is None:
+                row = AssetModel(name=f"{model}.decision", uri=uri, group="gauntlet")
+                session.add(row)
+                session.flush()
+                ids[model] = row.id
+        for model, run, at, dry_run in (
+            ("demand", "earlier", as_of - timedelta(days=7), False),
+            ("demand", "wanted", as_of, False),
+            ("demand", "dry", as_of, True),
+            ("secret", "other", as_of, False),
+        ):
+            extra = {"as_of": instant_text(at), "dry_run": dry_run}
+            source = {"source_dag_id": f"retrain__{model}", "source_run_id": run}
+            session.add(AssetEvent(asset_id=ids[model], extra=extra, **source))
+    found = overview_file._deciding_runs({"demand": as_of, "unknown": as_of})
+    assert found == {("demand", as_of): ("retrain__demand", "wanted")}
+    assert overview_file._deciding_runs({}) == {}

@@ -124,5 +124,5 @@ def test_a_run_updates_the_champion_and_is_the_page_of_its_decision(
     steps = [event.partition(":")[0] for event in logged]
     assert [step for step in steps if step in STEPS] == UPDATED
     overview = load(ROOT / "plugins" / "gauntlet_overview.py")
-    run = overview._deciding_runs(["visits"])["visits", as_of]
+    run = overview._deciding_runs({"visits": as_of})["visits", as_of]
     assert run == ("update__visits", finished.run_id)
