@@ -128,6 +128,12 @@ def slug(value: str) -> str:
     return f"{plain or 'empty'}-{hashlib.sha256(value.encode()).hexdigest()[:6]}"
 
 
+def first_named(findings: Iterable[Finding], *names: str) -> Finding | None:
+    """The finding with the first of these names that any finding has; None without any."""
+    by_name = {finding.name: finding for finding in findings if finding.name in names}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
 def reasons_against(findings: Iterable[Finding]) -> list[str]:
     """The reasons of the blocking findings that did not pass, each once, the worst first.
 

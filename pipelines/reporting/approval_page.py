@@ -71,9 +71,10 @@ def _void(chain: Iterable[Entry], entry: Entry, evidence: str) -> Iterator[str]:
 def _rows(entry: Entry) -> Iterator[tuple[str, ...]]:
     if entry.decision is None:
         raise ValueError("the entry has no decision")
-    for finding in entry.findings:
-        if finding.gate is Gate.RECENT_WINDOW and finding.name.split(".")[1] in _DECIDES:
-            yield _row(finding)
+    for kind in _DECIDES:
+        for finding in entry.findings:
+            if finding.gate is Gate.RECENT_WINDOW and finding.name.split(".")[1] == kind:
+                yield _row(finding)
     for gate in entry.decision.gates:
         against = f"; not {', '.join(gate.not_passed)}" if gate.not_passed else ""
         waived = f"; waived: {', '.join(gate.waived)}" if gate.waived else ""

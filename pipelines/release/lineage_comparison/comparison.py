@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from pipelines.core.findings import first_named
 from pipelines.core.records import Instant, Record
 from pipelines.release.ledger import Entry, Ledger
 from pipelines.release.lineage_comparison.difference import CandidateFacts, Difference, differences
@@ -161,11 +162,11 @@ def _champion(chain: Sequence[Entry], as_of: datetime) -> str | None:
 def _decision(entry: Entry | None) -> LineageDecision | None:
     if entry is None:
         return None
-    gains = [finding.value for finding in entry.findings if finding.name in _GAINS]
+    shown = first_named(entry.findings, *_GAINS)
     return LineageDecision(
         as_of=entry.as_of,
         outcome=entry.outcome,
         candidate=entry.candidate,
         champion=entry.champion_after,
-        gain=gains[0] if gains else None,
+        gain=shown.value if shown else None,
     )

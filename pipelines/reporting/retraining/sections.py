@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipelines.core.findings import Finding, Gate, Verdict, overall
+from pipelines.core.findings import Finding, Gate, Verdict, first_named, overall
 from pipelines.core.markup import markdown_block, markdown_code, markdown_text
 from pipelines.core.run_page import RUN_FILES
 from pipelines.core.time import Window
@@ -367,7 +367,7 @@ def loading_section(about: VersionReview) -> str:
 
 
 def _finding(about: VersionReview, *names: str) -> Finding | None:
-    return next((finding for finding in about.findings if finding.name in names), None)
+    return first_named(about.findings, *names)
 
 
 def _days(window: Window) -> str:

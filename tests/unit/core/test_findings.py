@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.core.findings import Finding, Gate, Verdict, overall
+from pipelines.core.findings import Finding, Gate, Verdict, first_named, make_finding, overall
 from pipelines.core.records import canonical_json, digest_of
 
 
@@ -42,3 +42,9 @@ def test_a_number_that_is_not_finite_never_enters_a_record() -> None:
 def test_the_hash_does_not_depend_on_the_order_of_keys() -> None:
     assert digest_of({"a": 1, "b": [2, 3]}) == digest_of({"b": [2, 3], "a": 1})
     assert digest_of({"a": 1}) != digest_of({"a": 1.5})
+
+
+def test_the_first_name_that_is_there_is_found_in_any_order() -> None:
+    one, other = (make_finding(f"budget.{name}", Verdict.PASS, "seen") for name in ("one", "other"))
+    assert first_named([one, other], "budget.none", "budget.other", "budget.one") is other
+    assert first_named([one, other], "budget.none") is None

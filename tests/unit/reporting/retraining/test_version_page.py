@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.core.findings import Finding, Gate, Verdict, make_finding
+from pipelines.core.findings import (
+    Finding,
+    Gate,
+    Interval,
+    Measurement,
+    Verdict,
+    make_finding,
+)
 from pipelines.core.markup import html_text
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.release.policy import Facts, Outcome, decide
@@ -47,6 +54,25 @@ def test_a_promoted_version_is_announced_first_and_how_to_go_back(reviewed: Make
     assert page.startswith("✔ Promoted")
     assert "gauntlet explain demand 4" in page
     assert "gauntlet rollback demand --to 3 --reason WHY" in page
+
+
+def test_the_comparison_with_the_champion_comes_before_that_with_the_naive_forecast(
+    reviewed: Make,
+) -> None:
+    """A changed recipe has both findings, and that about the naive forecast may be shown only."""
+    about = reviewed(2.0)
+    naive = make_finding(
+        "recent_window.baseline",
+        Verdict.FAIL,
+        "not better than the naive forecast",
+        Measurement(value=-0.6, threshold=0.3, interval=Interval(low=-1.2, high=0.1, level=0.9)),
+        blocking=False,
+    )
+    page = version_page(decided(replace(about, findings=(naive, *about.findings))))
+    assert page == version_page(decided(replace(about, findings=(*about.findings, naive))))
+    [row] = [line for line in page.splitlines() if "**absolute_error**" in line]
+    assert "✔&nbsp;pass" in row
+    assert "-1.2 to" not in row
 
 
 def test_a_version_of_a_backfill_is_not_announced_as_the_champion(reviewed: Make) -> None:
