@@ -1,4 +1,4 @@
-"""Which versions may be removed from the registry: no record, account or rollback needs them."""
+"""Which versions and files of runs may be removed: no record, account or rollback needs them."""
 
 from __future__ import annotations
 
@@ -55,6 +55,26 @@ def expired_versions(
         and info.version in decided
         and info.version not in needed
     )
+
+
+def expired_runs(entries: Sequence[Entry], as_of: datetime) -> tuple[str, ...]:
+    """The decided runs of a lineage whose files nothing needs any more, oldest first.
+
+    The files of a run let the same request go on where it was interrupted, and answer it again in
+    seconds. They are needed for a week, and longer for the newest decision, whose pages may still
+    have to be written, and for a version that awaits review.
+
+    Arguments:
+        entries: the verified chain of the lineage, oldest first.
+        as_of: the instant of the run.
+    """
+    if not entries:
+        return ()
+    decisions = [entry for entry in entries if entry.decision is not None]
+    waiting = ReleaseState.from_entries(entries[-1].model, entries).awaiting_review
+    kept = {entry.run for entry in (*decisions[-1:], *filter(None, (waiting,)))}
+    kept |= {entry.run for entry in entries if entry.as_of >= as_of - WEEK}
+    return tuple(dict.fromkeys(one.run for one in decisions if one.run not in kept))
 
 
 def _replaced(entries: Sequence[Entry], watched: datetime) -> set[str | None]:

@@ -1,4 +1,4 @@
-"""Removes versions that no record, account or rollback needs any more, at the end of a run."""
+"""Removes versions and files of runs that nothing needs any more, at the end of a run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import shutil
 
 from pipelines.core.errors import GauntletError
 from pipelines.flows.retrain.run import Run
-from pipelines.release.retention import expired_versions
+from pipelines.release.retention import expired_runs, expired_versions
 from pipelines.release.verification import verified_entries
 from pipelines.training.split import twin_lag
 
 
 def remove_expired(run: Run) -> tuple[str, ...]:
-    """Remove the expired versions of the run's lineage, with their copies on this machine.
+    """Remove the expired versions of the run's lineage, and the files of its expired runs.
+
+    The copies of a version on this machine are removed with it.
 
     Safe to repeat. The run is decided, so a registry that refuses is reported and does not end it;
     the next run tries again.
@@ -36,6 +38,8 @@ def remove_expired(run: Run) -> tuple[str, ...]:
             removed.append(info.version)
     except GauntletError as problem:
         collaborators.progress(f"old versions were not removed: {problem.what}")
+    for name in expired_runs(entries, request.as_of):
+        shutil.rmtree(collaborators.runs / spec.name / name, ignore_errors=True)
     if removed:
         collaborators.progress(f"removed versions that nothing needs: {', '.join(removed)}")
     return tuple(removed)

@@ -150,6 +150,7 @@ def test_an_instant_with_few_points_is_skipped_and_leaves_no_entry(home: VisitsH
     home.declare()
     assert done.result is None
     assert "wanted 500" in done.report.summary
+    assert not done.run.workspace.folder.exists(), "no decision would ever expire its files"
     assert home.parts.ledger.entries("visits") == before
 
 

@@ -10,7 +10,7 @@ from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.policies import Lane
 from pipelines.release.policy import Decision, Facts
 from pipelines.release.registry import VersionInfo
-from pipelines.release.retention import expired_versions
+from pipelines.release.retention import expired_runs, expired_versions
 from pipelines.spec.training import RefreshGate
 
 START = parse_instant("2024-01-01")
@@ -139,3 +139,22 @@ def test_the_anchor_of_an_updated_champion_is_kept_whatever_its_age() -> None:
     for week in range(1, 61):
         chain.add(week, week + 1, promoted=True, lane="update")
     assert removed(chain, [version(1, 0), version(60, 59), version(61, 60)], 61) == []
+
+
+def test_files_of_a_run_are_needed_for_a_week_and_for_the_newest_decision() -> None:
+    chain = Chain()
+    for week in range(5):
+        chain.add(week, week + 1, promoted=week == 0)
+    at = START + 4 * WEEK
+    assert expired_runs(chain.entries, at) == ("r1", "r2", "r3")
+    assert expired_runs(chain.entries, at + timedelta(seconds=1)) == ("r1", "r2", "r3", "r4")
+    assert expired_runs(chain.entries, at + 50 * WEEK) == ("r1", "r2", "r3", "r4")
+    assert expired_runs([], at) == ()
+
+
+def test_files_of_a_run_whose_version_awaits_review_are_kept() -> None:
+    chain = Chain()
+    chain.add(0, 1, promoted=True)
+    chain.add(1, 2, promoted=False, outcome="await_review")
+    chain.add(2, 3, promoted=False)
+    assert expired_runs(chain.entries, START + 50 * WEEK) == ("r1",)
