@@ -207,7 +207,9 @@ def airflow(stack: Stack, arguments: Sequence[str]) -> int:
     if not any(process.running() for process in stack.names() if process.name in DAEMONS):
         raise StackError("Airflow is not running here.\n  do:     make up")
     command = [str(BIN / "airflow"), *arguments]
-    return subprocess.run(command, check=False, env=stack.environment).returncode
+    # Its `dags` commands warn of a library that draws graphs, which no other command needs.
+    quiet = {"PYTHONWARNINGS": "ignore:Could not import graphviz:UserWarning"}
+    return subprocess.run(command, check=False, env={**quiet, **stack.environment}).returncode
 
 
 def main() -> int:

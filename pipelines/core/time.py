@@ -164,7 +164,7 @@ def from_epoch_us(value: int) -> datetime:
     return _EPOCH + value * MICROSECOND
 
 
-def parse_duration(text: str) -> timedelta:
+def parse_duration(text: str, where: str = "") -> timedelta:
     """A duration such as ``28d``, ``6h``, ``1d12h`` or ``0d``.
 
     >>> parse_duration("1w") == parse_duration("7d")
@@ -176,6 +176,7 @@ def parse_duration(text: str) -> timedelta:
     if not _DURATION.fullmatch(text):
         raise TimeError(
             "cannot read a duration",
+            where=where,
             got=repr(text),
             wanted="whole numbers with units w, d, h, m or s, such as 28d or 1d12h",
         )
@@ -186,7 +187,10 @@ def parse_duration(text: str) -> timedelta:
         return timedelta(**{_UNITS[unit]: number for unit, number in parts.items()})
     except (OverflowError, ValueError) as cause:  # too long, or a number of thousands of digits
         raise TimeError(
-            "a duration is too long", got=repr(text[:80]), wanted="at most 999999999d"
+            "a duration is too long",
+            where=where,
+            got=repr(text[:80]),
+            wanted="at most 999999999d",
         ) from cause
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from pipelines.core.errors import GauntletError
 from pipelines.core.records import Record
-from pipelines.core.time import Clock, instant_text
+from pipelines.core.time import Clock
 from pipelines.data.objects import ObjectStore
 from pipelines.features.online.store import OnlineStore
-from pipelines.release.ledger import Ledger
+from pipelines.release.ledger import Entry, Ledger
 from pipelines.release.registry import CHAMPION, Registry
 from pipelines.release.rollout.segment_champions import segment_alias
 from pipelines.release.rollout.state import ReleaseState
@@ -92,8 +92,19 @@ def diagnose(using: DoctorCollaborators) -> Iterator[Check]:
     yield _checked("online store", lambda: f"{len(using.online.views())} views")
     for spec in {spec.store: spec for spec in specs.values()}.values():
         yield _store(using.open_store(spec))
-    for name in names:
-        yield from _model(name, using)
+    chains = {name: _chain(name, using.ledger) for name in names}
+    recorded = [own[-1].recorded_at for own in chains.values() if isinstance(own, tuple) and own]
+    if recorded:
+        yield _clock(using.clock.now(), max(recorded))
+    for name, entries in chains.items():
+        yield from _model(name, entries, using)
+
+
+def _chain(name: str, ledger: Ledger) -> tuple[Entry, ...] | GauntletError:
+    try:
+        return verified_entries(name, ledger)
+    except GauntletError as problem:
+        return problem
 
 
 def _home(home: Path) -> Check:
@@ -113,16 +124,14 @@ def _store(store: ObjectStore) -> Check:
     return _checked("event store", first)
 
 
-def _model(name: str, using: DoctorCollaborators) -> Iterator[Check]:
-    """The ledger of a model, the clock against its newest entry, and the alias in the registry."""
-    try:
-        entries = verified_entries(name, using.ledger)
-    except GauntletError as problem:
-        yield _problem(f"ledger of {name}", problem)
+def _model(
+    name: str, entries: tuple[Entry, ...] | GauntletError, using: DoctorCollaborators
+) -> Iterator[Check]:
+    """The ledger of a model, and the alias in the registry."""
+    if isinstance(entries, GauntletError):
+        yield _problem(f"ledger of {name}", entries)
         return
     yield Check(name=f"ledger of {name}", ok=True, found=f"{len(entries)} entries, chain is whole")
-    if entries:
-        yield _clock(using.clock.now(), entries[-1].recorded_at)
     yield _checked(
         f"alias of {name}",
         lambda: _alias(name, entries[-1].champion_after if entries else None, using.registry),
@@ -138,9 +147,13 @@ def _model(name: str, using: DoctorCollaborators) -> Iterator[Check]:
 
 def _clock(now: datetime, newest: datetime) -> Check:
     late = newest > now
-    found = f"{instant_text(now)}, newest ledger entry {instant_text(newest)}"
+    found = f"{_second(now)}, newest ledger entry {_second(newest)}"
     fix = "the ledger is ahead of the clock: synchronise the machine's time" if late else ""
     return Check(name="clock", ok=not late, found=found, fix=fix)
+
+
+def _second(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _alias(name: str, champion: str | None, registry: Registry, called: str = CHAMPION) -> str:

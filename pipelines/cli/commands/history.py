@@ -35,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def ledger(name: ModelName, lineage: Lineage = LIVE, as_json: Json = False) -> None:
-    """List all decisions, oldest first, with the two purses that they are paid from.
+    """List all decisions, oldest first, with the error budget and the account of refreshes.
 
     Changed recipes use tries of a year's error budget. Refreshes have an account against the
     versions that they replaced.

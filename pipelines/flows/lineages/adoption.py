@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from pipelines.core.errors import GauntletError, SpecError
+from pipelines.core.errors import SpecError
 from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.gates.audit.recipe_diff import recipe_changes
 from pipelines.release.ledger import LIVE
@@ -36,8 +36,9 @@ def plan_adoption(model: str, lineage: str, collaborators: RetrainCollaborators)
     gates that are declared now. Nothing is written.
 
     Raises:
-        GauntletError: the lineage is ``live``, has promoted nothing of its own, or was pruned.
-        SpecError: the recipe does not fit into the present declaration.
+        GauntletError: the lineage was pruned.
+        SpecError: the lineage is ``live`` or has promoted nothing of its own, or its recipe does
+            not fit into the present declaration.
         IntegrityError: the version is not what was registered, or the ledger cannot be followed.
     """
     entries = verified_entries(model, collaborators.ledger, lineage)
@@ -45,7 +46,7 @@ def plan_adoption(model: str, lineage: str, collaborators: RetrainCollaborators)
     version = entries[-1].champion_after if entries else None
     own = {entry.candidate for entry in entries}
     if version is None or version not in own or lineage == LIVE:
-        raise GauntletError(
+        raise SpecError(
             "the lineage has no champion that could be adopted",
             where=where,
             got="the lineage live" if lineage == LIVE else f"champion {version or 'none'}",

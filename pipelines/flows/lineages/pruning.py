@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from pipelines.core.errors import GauntletError
+from pipelines.core.errors import SpecError
 from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.release.ledger import LIVE
 
@@ -18,12 +18,12 @@ def prune_lineage(model: str, lineage: str, collaborators: RetrainCollaborators)
         How many versions were removed.
 
     Raises:
-        GauntletError: the lineage is ``live``.
+        SpecError: the lineage is ``live``.
         LockedError: a run of the lineage is at work.
         Unavailable: the registry does not answer.
     """
     if lineage == LIVE:
-        raise GauntletError(
+        raise SpecError(
             "the lineage live is never pruned",
             where=model,
             hint="a retraining removes versions of live that nothing needs",

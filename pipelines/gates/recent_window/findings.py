@@ -201,7 +201,7 @@ def not_worse(name: str, margin: float, comparison: Comparison) -> Finding:
     else:
         detectable = difference.minimum_detectable_effect(GUARDRAIL_LEVEL, POWER)
         verdict = Verdict.INCONCLUSIVE
-        excluded = f"these rows exclude {detectable:.3g}"
+        excluded = f"these rows would do for a margin of {detectable:.3g}"
         reason = f"harm beyond the margin is not excluded: {summary}; {excluded}"
     return make_finding(
         name,

@@ -195,7 +195,8 @@ def _live(status: ModelStatus, overview: Overview, links: PageLinks) -> Iterator
 def _freshness(status: ModelStatus, overview: Overview, links: PageLinks) -> Iterator[str]:
     for label, value in freshness(status, overview.at):
         page = links.newest_run(_FRESH_BY[label], status.model)
-        yield f"<p>{_link(page, label)}: {html_text(value)}</p>"
+        text = html_text(value).replace("_", "_<wbr>")
+        yield f"<p>{_link(page, label)}: {text}</p>"
 
 
 def _next_runs(status: ModelStatus, links: PageLinks) -> Iterator[str]:

@@ -77,7 +77,7 @@ def backfill(
             spec,
             begin,
             _instant(last, "--to", end_of_day=True),
-            parse_duration(every) if every else None,
+            parse_duration(every, "--every") if every else None,
         )
         request = BackfillRequest(model=name, as_of=dates, from_scratch=from_scratch, reason=reason)
         opened = open_backfill(request, collaborators)
