@@ -226,9 +226,10 @@ def _assumptions(
     pre_trend: float | None, leads: list[float], value: float
 ) -> tuple[Assumption, ...]:
     if pre_trend is None:
-        only = "there is only one period before the switch"
-        alike = "between the periods before the switch, no difference changed at all"
-        trends = Assumption(name="parallel_trends", holds=None, reason=alike if leads else only)
+        reason = "there is only one period before the switch"
+        if leads:
+            reason = "before the switch, nothing changed from one period to another"
+        trends = Assumption(name="parallel_trends", holds=None, reason=reason)
     else:
         largest = max(map(abs, leads))
         alike = pre_trend > PRE_TREND_ALPHA

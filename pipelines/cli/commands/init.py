@@ -288,5 +288,5 @@ def _fetched(source: str) -> Iterator[Source]:
         file = Path(source)
         if not file.is_file():
             what = "this is a folder" if file.is_dir() else "there is no such file"
-            raise DataError(what, where=source, wanted="a CSV or Parquet file")
+            raise SpecError(what, where="--from", got=source, wanted="a CSV or Parquet file")
         yield Source(file)

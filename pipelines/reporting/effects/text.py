@@ -200,9 +200,7 @@ def found_note(found: FoundEffects) -> str:
     """How groups were found."""
     effects = [one.effect for one in found.groups if one.effect is not None]
     measured = sum(effect.challengers + effect.controls for effect in effects)
-    return (
-        f"Found by a {found.learner} on {found.fitted:,} entities, measured on {measured:,} others"
-    )
+    return f"Found by {found.learner} on {found.fitted:,} entities, measured on {measured:,} others"
 
 
 def average_rows(report: EffectsReport) -> list[tuple[str, ...]]:

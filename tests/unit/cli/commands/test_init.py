@@ -110,8 +110,8 @@ def test_a_question_is_repeated_after_an_answer_that_does_not_fit(orders: Path) 
 @pytest.mark.parametrize(
     ("source", "error"),
     [
-        (".", DataError),
-        ("nosuch.csv", DataError),
+        (".", SpecError),
+        ("nosuch.csv", SpecError),
         ("s3://", SpecError),
         ("s3://bucket", SpecError),
         ("s3://bucket/", SpecError),
