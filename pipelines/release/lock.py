@@ -101,7 +101,7 @@ def in_turn(
     Raises:
         LockedError: another process still holds it after the wait.
     """
-    left_s, pause_s, told = wait_s, 0.05, False
+    left_s, pause_s, reported = wait_s, 0.05, False
     while True:
         held = lock(model, lineage)
         try:
@@ -110,9 +110,9 @@ def in_turn(
         except LockedError as busy:
             if left_s < pause_s:
                 raise
-            if not told:
+            if not reported:
                 waiting(busy)
-                told = True
+                reported = True
         time.sleep(pause_s)
         left_s -= pause_s
         pause_s = min(2 * pause_s, 2.0)

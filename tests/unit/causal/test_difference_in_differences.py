@@ -84,7 +84,7 @@ def test_a_panel_that_cannot_answer_is_an_error():
         difference_in_differences(Panel(whole.outcome, np.arange(200) == 0, FIRST))
 
 
-def test_a_period_that_nobody_changed_in_is_left_out_of_the_test_of_trends():
+def test_a_period_without_a_change_is_left_out_of_the_test_of_trends():
     whole = panel(8, effect=0.8)
     outcome = whole.outcome.copy()
     outcome[:, 1] = outcome[:, FIRST - 1]

@@ -127,12 +127,12 @@ def test_a_retraining_uses_the_fits_that_were_made_ahead(
 def test_a_backfill_waits_while_another_process_works_on_its_lineage(tmp_path: Path) -> None:
     home = SalesHome(tmp_path, connections_to(sales_rows(), tmp_path, AS_OF))
     home.declare()
-    said: list[str] = []
+    messages: list[str] = []
     request = BackfillRequest(model="sales", as_of=(AS_OF,), from_scratch=True)
     with ExitStack() as other:
 
         def progress(text: str) -> None:
-            said.append(text)
+            messages.append(text)
             if text.startswith("waiting"):
                 threading.Timer(0.3, other.close).start()
 
@@ -140,5 +140,5 @@ def test_a_backfill_waits_while_another_process_works_on_its_lineage(tmp_path: P
         other.enter_context(home.parts.lock("sales", backfill.lineage))
         [week] = backfill.weeks()
     assert week.outcome == "first_version"
-    [waited] = [text for text in said if text.startswith("waiting")]
+    [waited] = [text for text in messages if text.startswith("waiting")]
     assert "another run of this model is at work, held by " in waited
