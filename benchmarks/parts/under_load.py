@@ -64,7 +64,7 @@ def switched(
         "Two workers, the callers on the same cores;",
         f"{began:.1f} processes wanted a core when it began.",
     ]
-    return "\n".join(lines), report | by_p99(report, still)
+    return "\n".join(lines), report | by_p99(report, still) | {"rows": report["sent"]}
 
 
 def spiked(
@@ -114,6 +114,7 @@ def spiked(
         f"{began:.1f} processes wanted a core when it began.",
     ]
     answer = by_p99(phases["after"], phases["before"])
+    answer["rows"] = sum(one["sent"] for one in phases.values())
     return "\n".join(lines), answer | {"phases": phases, "load_before": began}
 
 
