@@ -120,6 +120,15 @@ def instant_text(value: datetime) -> str:
     return utc(value).isoformat().replace("+00:00", "Z")
 
 
+def minute_text(value: datetime) -> str:
+    """An instant as people read it, to the minute.
+
+    >>> minute_text(parse_instant("2026-01-05T06:30:59.5Z"))
+    '2026-01-05 06:30 UTC'
+    """
+    return f"{utc(value):%Y-%m-%d %H:%M} UTC"
+
+
 def refuse_future(as_of: datetime, now: datetime, where: str) -> None:
     """Check that a run's ``as_of`` is not in the future.
 

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from datetime import timedelta
 
+from pipelines.core.counts import counted
 from pipelines.core.findings import Interval
 from pipelines.core.time import instant_text, rounded_text
 from pipelines.monitoring.report import ActionKind, Alarm, MonitorReport, WeekPerformance
@@ -146,15 +147,17 @@ def _estimates(report: MonitorReport) -> Iterator[str]:
     if found is None or not found.unknown:
         return
     yield f"Estimate of {found.metric}, valid while labels depend on the features as before"
+    errors, bias = found.interval, found.bias
+    known_error = bias if errors is not None and bias is not None else 0.0
     for week in found.unknown:
-        probable = ""
-        if found.interval and found.interval.low is not None and found.interval.high is not None:
-            low, high = week.value - found.interval.high, week.value - found.interval.low
-            probable = f"{low:.4g} to {high:.4g}"
-        yield f"  {week.start}  {week.value:>9.4g}  {probable:<22}{week.points:,} points"
-    if found.bias is not None:
-        side = "high" if found.bias > 0 else "low"
-        yield f"  {abs(found.bias):.3g} too {side} on average in {len(found.known)} past weeks"
+        value, probable = week.value - known_error, ""
+        if errors and errors.low is not None and errors.high is not None:
+            probable = f"{week.value - errors.high:.4g} to {week.value - errors.low:.4g}"
+        yield f"  {week.start}  {value:>9.4g}  {probable:<22}{week.points:,} points"
+    if bias is not None:
+        side, weeks = "high" if bias > 0 else "low", counted(len(found.known), "past week")
+        off = f"{abs(bias):.3g} too {side} on average in {weeks}"
+        yield f"  corrected: the estimates were {off}" if errors else f"  {off}"
 
 
 def _attribution(report: MonitorReport) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 
 from pydantic import Field
 
@@ -11,6 +10,7 @@ from pipelines.core.counts import counted
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.markup import markdown_code, markdown_text
 from pipelines.core.records import Instant, Record
+from pipelines.core.time import minute_text
 from pipelines.gates.canary.refresh_gain import PAYS
 from pipelines.release.ledger import Entry
 from pipelines.release.policy import Outcome
@@ -204,11 +204,11 @@ def _numbers(one: Finding) -> tuple[str, ...]:
 def _when(latest: LatestCheck | None) -> str:
     if latest is None:
         return ""
-    text = f"As of {_minute(latest.as_of)}"
+    text = f"As of {minute_text(latest.as_of)}"
     if latest.planned_weeks:
         text += f", {latest.weeks} of {latest.planned_weeks} weeks have matured"
     if latest.next_check is not None and latest.next_check > latest.as_of:
-        text += f"; next check {_minute(latest.next_check)}"
+        text += f"; next check {minute_text(latest.next_check)}"
     return f"{text}."
 
 
@@ -227,15 +227,11 @@ def _rows(entries: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
         if entry.transition is not None:
             share = entry.transition.share or entry.transition.shadow_share
         yield (
-            _minute(entry.as_of),
+            minute_text(entry.as_of),
             f"{stage}: {outcome}" if outcome else stage,
             f"{share:.0%}" if share else "",
             sentence("; ".join(entry.reasons).split(": ")[0]),
         )
-
-
-def _minute(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%d %H:%M} UTC"
 
 
 def _stage(entry: Entry) -> Stage:

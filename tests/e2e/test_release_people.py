@@ -14,7 +14,7 @@ import pytest
 
 from pipelines.connections import Connections
 from pipelines.core.findings import Finding, Gate, Verdict
-from pipelines.core.time import Window, instant_text
+from pipelines.core.time import Window, instant_text, minute_text
 from pipelines.flows.features.materialize import served_spec
 from pipelines.flows.release.approval import pending_approval
 from pipelines.flows.retrain.request import Request
@@ -276,4 +276,4 @@ def test_a_tag_in_mlflow_is_no_approval_and_an_answer_names_its_person(
     assert reported.body["next_check"] == instant_text(CANARY)
     shown = pharmacy.cli("release", "demand", "--as-of", later)
     assert "version 2 in shadow" in shown.out
-    assert f"next check at {instant_text(CANARY)}" in shown.out
+    assert f"next check {minute_text(CANARY)}" in shown.out

@@ -11,7 +11,7 @@ from pipelines.cli.markup import rich_text
 from pipelines.cli.options import AsOf, Json, ModelName, instant
 from pipelines.cli.output import answer, console, mark, number, show_findings, show_table, spinner
 from pipelines.core.findings import Verdict
-from pipelines.core.time import instant_text
+from pipelines.core.time import instant_text, minute_text
 from pipelines.wiring import connect
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _show(report: ReleaseReport) -> None:
     if report.next_step:
         console.print(f"[bold]next step:[/] {rich_text(report.next_step)}", soft_wrap=True)
     if report.next_check:
-        console.print(f"[dim]next check at {instant_text(report.next_check)}[/]")
+        console.print(f"[dim]next check {minute_text(report.next_check)}[/]")
 
 
 def _looks(report: ReleaseReport) -> Table:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from pipelines.core.counts import counted
-from pipelines.core.time import duration_text, instant_text
+from pipelines.core.time import duration_text, instant_text, minute_text
 from pipelines.reporting.markdown import number
 from pipelines.reporting.status.model_status import ModelStatus, Overview, RolloutStatus
 
@@ -70,7 +70,7 @@ def rollout_text(rollout: RolloutStatus, now: datetime) -> str:
     if rollout.planned_weeks:
         parts.append(f"{rollout.weeks} of {rollout.planned_weeks} matured weeks")
     if rollout.next_check:
-        parts.append(f"next check {instant_text(rollout.next_check)}")
+        parts.append(f"next check {minute_text(rollout.next_check)}")
     parts += filter(None, (rollout.evidence or rollout.summary,))
     return "; ".join(parts)
 

@@ -76,7 +76,7 @@ def test_everything_that_an_operator_looks_for_is_on_the_screen() -> None:
         "last decision 2026-01-19 await review of version 4: every gate passed",
         "TO DO version 4 awaits approval: `gauntlet approve demand 4 --by YOU",
         "version 2 in canary, 10% of entities, since 2026-01-12 (7d ago); 1 of 4 matured weeks",
-        "next check 2026-01-19T08:00:00Z; not shown to be worse than 0",
+        "next check 2026-01-19 08:00 UTC; not shown to be worse than 0",
         "broken data, action fix feed, as of 2026-01-19; 1 alarm, no rows",
         "11 tries left in 2026, 1 made",
         "dispensing 2026-01-18, stock none STALE",
