@@ -61,7 +61,9 @@ def balance_check(arms: Arms) -> Assumption:
     gap, parts, counts = np.zeros(columns.shape[1]), list[Floats](), list[int]()
     for stage in np.unique(arms.stage):
         here = arms.stage == stage
-        sides = [columns[here & (arms.challenger == arm)] for arm in (True, False)]
+        # Less a value of the column: the mean of a constant is then exact, and its variance zero.
+        values, challenger = columns[here] - columns[here][0], arms.challenger[here]
+        sides = [values[challenger == arm] for arm in (True, False)]
         if min(map(len, sides)) < 2:
             continue
         weight = len(sides[0]) * len(sides[1]) / here.sum()

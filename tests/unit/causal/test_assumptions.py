@@ -40,6 +40,17 @@ def test_without_covariates_balance_cannot_be_checked():
     assert balance_check(replace(ARMS, covariates=np.ones((2000, 1)))).holds is None
 
 
+def test_a_covariate_that_does_not_vary_is_not_taken_for_a_difference():
+    """The mean of 0.1 over one arm differs from that over the other in the last digit."""
+    same = np.full((2000, 1), 0.1)
+    assert balance_check(replace(ARMS, covariates=same)).holds is None
+    by_stage = np.where(ARMS.stage[:, None] == 0, 0.1, 1 / 3)
+    assert balance_check(replace(ARMS, covariates=by_stage)).holds is None
+    alone = balance_check(ARMS)
+    alongside = balance_check(replace(ARMS, covariates=np.hstack([ARMS.covariates, same])))
+    assert alongside == alone
+
+
 def test_a_covariate_that_has_another_value_in_each_arm_is_not_alike():
     flags = ARMS.challenger[:, None].astype(float)
     assert balance_check(replace(ARMS, covariates=flags)).holds is False
