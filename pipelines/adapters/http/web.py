@@ -193,13 +193,14 @@ def build_app(
 
     app.include_router(board_routes(boards, check, PROBLEMS))
 
+    # On the event loop, because the threads may all be at work on predict requests.
     @app.get("/healthz")
-    def healthy() -> dict[str, str]:
+    async def healthy() -> dict[str, str]:
         """The process is alive."""
         return {"status": "ok"}
 
     @app.get("/readyz", responses={503: {"description": "A model has no version yet"}})
-    def ready(response: Response) -> dict[str, Any]:
+    async def ready(response: Response) -> dict[str, Any]:
         """Whether each model has a deployed version; 503 until then."""
         models = {name: _readiness(endpoint) for name, endpoint in endpoints.items()}
         done = all(one["version"] is not None for one in models.values())

@@ -37,6 +37,7 @@ from tests.support.services.model import (
     version,
 )
 
+HEALTH = ("/healthz", "/readyz")
 PATH = "/v1/models/demand/predict"
 GOOD = {"points": [point(3)]}
 Caller = Callable[..., Any]
@@ -236,6 +237,26 @@ def test_a_full_queue_is_429_and_reports_when_to_come_again(tmp_path: Path) -> N
     assert (alive, refused, later) == (200, 400, 200), "a place that is not given back"
     assert 'gauntlet_rejected_total{model="demand",reason="too_many_requests"} 1.0' in page
     assert 'gauntlet_log_rows{model="demand"} 2.0' in page, "only answers are logged"
+
+
+def test_a_worker_with_all_threads_at_work_answers_about_its_health(tmp_path: Path) -> None:
+    working, may_end = threading.Semaphore(0), threading.Event()
+
+    def waits(rows: Sequence[Row]) -> Floats:
+        working.release()
+        assert may_end.wait(120)
+        return constant_model(7)(rows)
+
+    with caller(tmp_path, predict=waits) as client, ThreadPoolExecutor(62) as pool:
+        before = [client.get(path).json() for path in HEALTH]
+        requests = [pool.submit(client.post, PATH, json=GOOD) for _ in range(60)]
+        try:
+            assert all(working.acquire(timeout=60) for _ in range(40)), "a worker has 40 threads"
+            during = [pool.submit(client.get, path) for path in HEALTH]
+            assert [one.result(timeout=60).json() for one in during] == before
+        finally:
+            may_end.set()
+        assert {one.result().status_code for one in requests} == {200}
 
 
 def test_ready_means_a_version_for_every_model(tmp_path: Path) -> None:
