@@ -20,7 +20,7 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from pipelines.core.arrays import Floats
-from pipelines.core.markup import html_text
+from pipelines.core.markup import html_text, visible
 from pipelines.gates.recent_window.record import Evaluation, SliceDifference
 from pipelines.reporting.html_page import inline_svg
 from pipelines.stats.paired import PairedDifference
@@ -278,7 +278,7 @@ def _write_title(figure: Figure, title: str, width: int) -> None:
 def _svg(figure: Figure, **metadata: str) -> str:
     canvas, file = FigureCanvasSVG(figure), io.StringIO()
     canvas.print_svg(file, metadata={"Date": None, "Creator": None, **metadata})
-    return file.getvalue()
+    return visible(file.getvalue())  # no XML has control characters; names may
 
 
 @contextmanager
