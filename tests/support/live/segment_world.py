@@ -33,8 +33,8 @@ from tests.support.rollout_factory import (
 
 HARMED, GAINING, EQUAL = "amoxicillin", "cetirizine", "metformin"
 LEAVES = CANARY + 9 * DAY  # harm is looked for then; the days before it are known
-LARGER = Scale(name="larger", pharmacies=60, medicines=4, prescriptions_per_day=1200)
-FACTOR = 1.5  # of the sales of the medicine that gains
+LARGER = Scale(name="larger", pharmacies=90, medicines=4, prescriptions_per_day=1800)
+HARM, GAIN = 0.2, 2.0  # factors of the sales of the medicines that lose and gain
 
 
 def promoting_rollout(**canary: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def one_step(pharmacy: Pharmacy, instant: datetime) -> ReleaseReport:
 
 
 def _sell(store: Path, start: datetime, end: datetime, salt: str, *, harm: bool) -> None:
-    effects = {GAINING: sales_factor(FACTOR), HARMED: sales_factor(0.5 if harm else 1.0)}
+    effects = {GAINING: sales_factor(GAIN), HARMED: sales_factor(HARM if harm else 1.0)}
     write_sales(store, start, end, salt, 0.5, sales_factor(1.0), effects, by="medicine")
 
 
