@@ -44,7 +44,7 @@ class RollbackRequest:
             happens.
         kind: of the ledger's entry.
         as_of: of the evidence; None: the present.
-        recipe: of the version to restore, for a stop.
+        recipe: of both versions, where a stop or a holdback undoes a refresh.
         findings: that the rollback follows from.
     """
 
@@ -95,11 +95,11 @@ def rollback(
     if made:
         return made[0]
     last = next((entry for entry in reversed(state.entries) if entry.moves), None)
-    if to is None and last is not None and last.kind == "rollback" and reconcilable:
-        return last  # repeated: to go further back, name the version
     skipped: tuple[str, ...] = ()
     if to is None:
         _check_one_champion(state)
+        if last is not None and last.kind == "rollback" and reconcilable:
+            return last  # repeated: to go further back, name the version
         to, skipped = _newest(state, aliases if lineage == LIVE else None)
     _check_former(state, to, ledger, lineage)
     if lineage == LIVE and not exists(model, to, aliases):
