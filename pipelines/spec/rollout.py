@@ -244,6 +244,11 @@ class Canary(Declaration):
         return next((one.column for one in self.gaining_segments), "")
 
     @property
+    def guards_of_column(self) -> tuple[SegmentGuard, ...]:
+        """The segments of this column, of the outcome and of guardrails."""
+        return tuple(one for one in self.segment_guards if one.column == self.segment_column)
+
+    @property
     def guards(self) -> tuple[LiveGuardrail, ...]:
         """The guardrails and the segment guards."""
         return (*self.guardrails, *self.segment_guards)

@@ -86,9 +86,14 @@ def arrays(live: SimulatedCanary) -> tuple[EnrolledEntities, MetricRows, MetricR
 
 
 def evidence(
-    live: SimulatedCanary, at: float, *, guards: bool = False, order: np.ndarray | None = None
+    live: SimulatedCanary,
+    at: float,
+    *,
+    guards: bool = False,
+    order: np.ndarray | None = None,
+    columns: tuple[str, ...] = ("kind",),
 ) -> CanaryEvidence:
-    """What is known ``at`` days after the start."""
+    """What is known ``at`` days after the start; the segments are values of each column."""
     entities, gain, errors = arrays(live)
     there = entities.day < at
     pick = np.flatnonzero(there) if order is None else order[there[order]]
@@ -114,7 +119,8 @@ def evidence(
         always = np.ones(len(share), bool)
         outcomes[LATE] = MetricRows(shown.entity, shown.day, late, always, np.ones(len(share)))
     parts = {
-        f"{metric}.kind.{value}": SegmentMembers(metric, shown.entity % live.segments == value)
+        f"{metric}.{column}.{value}": SegmentMembers(metric, shown.entity % live.segments == value)
+        for column in columns
         for metric in outcomes
         for value in range(live.segments)
     }

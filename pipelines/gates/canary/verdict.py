@@ -109,7 +109,7 @@ def judge_canary(
     whole = whole_level(canary, level)
     looks = interim_looks(evidence, canary, whole, margin)
     chance = futility_finding(evidence, canary, whole, looks, margin)
-    gone = names_about(guard for guard in canary.segment_guards if guard.value in left)
+    gone = names_about(guard for guard in canary.guards_of_column if guard.value in left)
     found = (
         *assignment,
         *sample_ratio_findings(evidence, canary),
@@ -190,9 +190,9 @@ def _judge_by_segments(
     everything = (*deciding, *gains)
     inside = [one for one in canary.gaining_segments if one.value not in left]
     column = canary.segment_column
-    guards = [one for one in canary.segment_guards if one.column == column]
     own = {
-        one.value: names_about(each for each in guards if each.value == one.value) for one in inside
+        one.value: names_about(each for each in canary.guards_of_column if each.value == one.value)
+        for one in inside
     }
     of_segments = frozenset().union(*own.values())
     if ended := stopping_reason(one for one in deciding if one.name not in of_segments):

@@ -65,6 +65,18 @@ def test_a_segment_in_which_harm_is_shown_leaves_and_the_others_go_on() -> None:
     assert gain_of(0) not in verdicts(later)
 
 
+def test_a_value_of_another_column_does_not_leave_with_a_segment_of_that_name() -> None:
+    other = {"column": "region", "values": ["0"], "metric": "errors", "margin": 0.1}
+    errors = {"name": "errors", "margin": 0.1, "upper_bound": 1}
+    both: Any = {"segments": [*kinds(4, 0.3), other], "guardrails": [errors]}
+    declared = rollout(0.1, promote="segments", **both)
+    live = SimulatedCanary(effect=0.3, **MANY)
+    known = evidence(live, 28, guards=True, columns=("kind", "region"))
+    found = judge_canary(known, declared, LEVEL, left=("0",))
+    assert "canary.harm.errors.region.0" in verdicts(found)
+    assert "canary.harm.gain.kind.0" not in verdicts(found)
+
+
 def test_a_canary_ends_when_harm_is_shown_in_all_of_its_segments_or_in_the_whole() -> None:
     assert judged(SimulatedCanary(effect=-1.0, **MANY), at=14).step is CanaryStep.ROLL_BACK
     harmed = judged(SimulatedCanary(effect=0.3, harmed=-1.3, **MANY), left=("1", "2", "3"), at=10)
