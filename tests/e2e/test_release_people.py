@@ -23,6 +23,7 @@ from pipelines.gates.shadow.evidence import shadow_evidence
 from pipelines.outcomes.log import load_entity_log
 from pipelines.outcomes.metrics import open_metric_source
 from pipelines.predictions.assignment import Allocation, arm_of
+from pipelines.predictions.segments import SegmentValues
 from pipelines.release.approval import ReviewAnswer, answer_review
 from pipelines.release.dry_run import record_comparison
 from pipelines.release.ledger import NewEntry
@@ -180,14 +181,15 @@ def test_losses_of_logged_answers_are_those_counted_by_hand(pharmacy: Pharmacy) 
     spec = version.spec.model_copy(
         update={"rollout": rollout.model_copy(update={"shadow": shadow})}
     )
-    evidence = shadow_evidence(
-        parts.open_events(spec),
-        dataclasses.replace(version, spec=spec),
-        Allocation(salt=current.transition.salt, shadow_share=0.5),
-        current.since,
-        end,
-        champion="1",
-    )
+    allocation = Allocation(salt=current.transition.salt, shadow_share=0.5)
+    about = parts.open_events(spec), dataclasses.replace(version, spec=spec)
+    evidence = shadow_evidence(*about, allocation, current.since, end, champion="1")
+    medicines = tuple(sorted(log.entities["medicine"].unique()))
+    apart = SegmentValues(column="medicine", values=medicines[1:])
+    others = allocation.model_copy(update={"apart": apart})
+    of_one = shadow_evidence(*about, others, current.since, end, champion="1").requests
+    each = evidence.requests / len(medicines)
+    assert 0 < of_one < 2 * each, "segments that are apart do not count"
     assert evidence.answered == evidence.requests > 100
     assert evidence.disagreeing is not None
     assert evidence.disagreeing.hits == evidence.answered, "answers are 0.1 apart"

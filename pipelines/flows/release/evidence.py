@@ -105,7 +105,9 @@ def _shadow_check(
     evidence = shadow_evidence(
         collaborators.open_events(version.spec),
         version,
-        Allocation(salt=transition.salt, shadow_share=transition.shadow_share),
+        Allocation(
+            salt=transition.salt, shadow_share=transition.shadow_share, apart=transition.apart
+        ),
         trial.since,
         as_of,
         champion=trial.champion,

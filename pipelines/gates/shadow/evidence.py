@@ -21,7 +21,7 @@ from pipelines.gates.shadow.findings import (
     ShadowEvidence,
     SliceAgreement,
 )
-from pipelines.outcomes.log import PROPAGATION_TIME, EntityLog, load_entity_log
+from pipelines.outcomes.log import PROPAGATION_TIME, EntityLog, entity_records, load_entity_log
 from pipelines.outcomes.metrics import (
     MetricSource,
     loss_measure,
@@ -56,12 +56,13 @@ def shadow_evidence(
     """Compare the challenger's shadow predictions with the answers that were returned.
 
     Requests of the first hour count only from the first shadow prediction on, because a process
-    may follow an older allocation until then.
+    may follow an older allocation until then. Entities of segments that are apart do not count:
+    another version than the champion answers them, and the challenger will not.
 
     Arguments:
         events: reader of the prediction log and the streams.
         version: the challenger.
-        allocation: the allocation that selects requests for shadow.
+        allocation: the allocation that selects requests for shadow, and the segments apart.
         since: start of the shadow.
         as_of: the instant that the evidence refers to.
         champion: version number of the champion.
@@ -86,6 +87,7 @@ def shadow_evidence(
     request_rows = request_rows[
         (request_rows["event_time"] >= begun) & (request_rows["event_time"] <= latest)
     ]
+    request_rows = request_rows[_in_arms(log, allocation)[request_rows["code"].to_numpy()]]
     bases = request_rows["request_id"].map(_request_id)
     chosen = {base: in_shadow(base, allocation) for base in bases.unique()}
     request_rows = request_rows[bases.map(chosen).to_numpy(np.bool_)]
@@ -114,6 +116,14 @@ def shadow_evidence(
         losses=losses,
         losses_missing=losses_missing,
     )
+
+
+def _in_arms(log: EntityLog, allocation: Allocation) -> Mask:
+    """Whether an entity can be in an arm of the canary, by code."""
+    apart = allocation.apart
+    if apart is None:
+        return np.ones(len(log.entities), np.bool_)
+    return np.array([not apart.contains(one) for one in entity_records(log.entities)], np.bool_)
 
 
 def _losses(
