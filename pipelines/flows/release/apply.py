@@ -40,8 +40,8 @@ def apply_action(
             return action, state
         case StageChange() as change:
             record_transition(state, change, ledger, as_of)
-        case TakeBack(run=run, to=to, reason=reason):
-            request = RollbackRequest(model, run=run, reason=reason, to=to)
+        case TakeBack(run=run, to=to, reason=reason, recipe=recipe):
+            request = RollbackRequest(model, run=run, reason=reason, to=to, recipe=recipe)
             rollback(request, ledger, registry, collaborators.clock)
         case Promotion(inputs=inputs):
             with collaborators.lock(model, LIVE):

@@ -59,11 +59,13 @@ class TakeBack:
         run: id of the rollback; repeating it with the same id does nothing more.
         to: the former champion.
         reason: kept in the ledger.
+        recipe: of both versions, if a refresh is taken back.
     """
 
     run: str
     to: str
     reason: str
+    recipe: str = ""
 
 
 Effect = StageChange | Promotion | TakeBack

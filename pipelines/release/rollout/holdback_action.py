@@ -74,11 +74,15 @@ def _take_back(
     saved: dict[str, Record],
 ) -> NextAction:
     reason = f"harm after the promotion: {'; '.join(verdict.reasons)}"
+    promotion = holdback.promotion
     return NextAction(
         action=ReleaseAction.ROLLED_BACK,
         summary=f"version {holdback.former} is champion again: {reason}",
         effect=TakeBack(
-            run=f"{holdback.promotion.run}.taken_back", to=holdback.former, reason=reason
+            run=f"{promotion.run}.taken_back",
+            to=holdback.former,
+            reason=reason,
+            recipe=promotion.recipe if promotion.lane == "refresh" else "",
         ),
         next_check=as_of,
         progress=progress,

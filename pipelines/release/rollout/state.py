@@ -7,7 +7,8 @@ is on trial at a time. When the champion changes during a trial, by a rollback o
 is void and can only be ended. A holdback ends when its champion is replaced.
 
 Segments may have a champion of their own. A change of champion removes all of them, unless it only
-exchanges versions of the champion's recipe: by a refresh, or by the stop-loss of refreshes.
+exchanges versions of the champion's recipe: by a refresh, or where its holdback or the stop-loss of
+refreshes undoes it.
 """
 
 from __future__ import annotations
@@ -242,8 +243,9 @@ def segments_after(segments: SegmentChampions | None, entry: Entry) -> SegmentCh
     """The segments' champions after one more entry."""
     if entry.segments is not None:
         return changed_champions(segments, entry.segments, entry.recorded_at)
-    same_recipe = entry.kind == "stop" or entry.lane == "refresh"
-    return segments if same_recipe or not entry.moves else None
+    undoes_refresh = entry.kind == "stop" or (entry.kind == "rollback" and entry.recipe != "")
+    keeps = not entry.moves or entry.lane == "refresh" or undoes_refresh
+    return segments if keeps else None
 
 
 def _holdback(state: ReleaseState, entry: Entry, transition: Transition) -> Holdback | None:

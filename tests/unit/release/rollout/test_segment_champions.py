@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from pipelines.gates.canary.holdback import HoldbackStep, HoldbackVerdict
 from pipelines.release.policies import Lane
 from pipelines.release.policy import Outcome
+from pipelines.release.rollout.actions import TakeBack
+from pipelines.release.rollout.evidence import HoldbackCheck
+from pipelines.release.rollout.holdback_action import holdback_action
 from pipelines.release.rollout.recording import StageChange, follows
 from pipelines.release.rollout.segment_champions import (
     SegmentChange,
@@ -13,8 +17,9 @@ from pipelines.release.rollout.segment_champions import (
     segment_alias,
 )
 from pipelines.release.rollout.stages import without_segments
-from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.rollout.state import Holdback, ReleaseState
 from pipelines.release.rollout.transition import Stage, Transition
+from tests.support.canary_factory import SimulatedCanary, evidence, rollout
 from tests.support.release.rollout_book import NOW, Book, judgement
 
 
@@ -79,6 +84,24 @@ def test_which_changes_of_champion_keep_them(
     promoted_for_seven(book)
     judged = judgement("next", "5", "1", Outcome.PROMOTE, lane) if lane else {}
     book.add(kind, "next", after="5", **judged)
+    assert (state(book).segments is not None) is kept
+
+
+@pytest.mark.parametrize(("lane", "kept"), [("refresh", True), ("change", False)])
+def test_a_refresh_that_is_taken_back_keeps_them(book: Book, lane: Lane, kept: bool) -> None:
+    promoted_for_seven(book)
+    judged = judgement("next", "5", "1", Outcome.PROMOTE, lane)
+    promotion = book.add("promotion", "next", after="5", recipe="r", **judged)
+    observed = Transition(challenger="1", stage=Stage.HOLDBACK, salt="autumn")
+    holdback = Holdback(
+        model="demand", champion="5", promotion=promotion, transition=observed, since=NOW
+    )
+    harm = HoldbackVerdict(step=HoldbackStep.ROLL_BACK, reasons=("harm",), findings=(), weeks=1)
+    sums = evidence(SimulatedCanary(), 14)
+    action = holdback_action(holdback, HoldbackCheck(rollout(), sums, harm, None, None, ()), NOW)
+    assert isinstance(action.effect, TakeBack)
+    assert (action.effect.recipe != "") is kept
+    book.add("rollback", action.effect.run, after="1", recipe=action.effect.recipe)
     assert (state(book).segments is not None) is kept
 
 
