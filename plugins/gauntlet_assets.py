@@ -22,7 +22,8 @@ def asset(model: str, kind: Kind) -> Asset:
     Arguments:
         model: the model's name.
         kind: ``decision`` changes with each decision about what serves, ``champion`` when the
-            champion changes, ``retrain`` when a monitoring report starts a retraining.
+            champion or that of a segment changes, ``retrain`` when a monitoring report starts a
+            retraining.
     """
     return Asset(name=f"{model}.{kind}", uri=f"gauntlet://{model}/{kind}", group="gauntlet")
 

@@ -129,14 +129,20 @@ def shown_monitoring(report: MonitorReport, connections: Connections) -> dict[st
 
 
 def change_champion(model: str, ledger: Ledger) -> None:
-    """Change the asset ``champion`` if the champion changed since the run started."""
+    """Change the asset ``champion`` if the champion or that of a segment changed in this run."""
     context = get_current_context()
     run = context["dag_run"]
     start = run.start_date or run.run_after
-    moves = [entry for entry in ledger.entries(model) if entry.moves and entry.recorded_at >= start]
-    if moves:
-        facts = {"version": moves[-1].champion_after, "former": moves[-1].champion_before}
-        change(model, "champion", context["outlet_events"], {**facts, "kind": moves[-1].kind})
+    entries = [entry for entry in ledger.entries(model) if entry.recorded_at >= start]
+    if changes := [entry for entry in entries if entry.changes_champions]:
+        newest = changes[-1]
+        facts = {
+            "version": newest.champion_after,
+            "former": newest.champion_before,
+            "kind": newest.kind,
+            **({"segments": newest.segments.as_json()} if newest.segments else {}),
+        }
+        change(model, "champion", context["outlet_events"], facts)
 
 
 def _change_assets(request: Request, report: StepReport, ledger: Ledger) -> None:

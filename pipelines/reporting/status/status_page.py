@@ -146,6 +146,7 @@ def _champion(status: ModelStatus, overview: Overview, links: PageLinks) -> Iter
     page = links.version(status.model, champion.version)
     yield _linked(page, f"version {champion.version}")
     yield _text(f"since {champion.since:%Y-%m-%d}, {ago(champion.since, overview.at)}")
+    yield _text(champion.segments)
     age = age_text(status)
     yield _text(f"age {age}" if age else "")
 

@@ -52,6 +52,14 @@ def test_each_cell_leads_to_the_version_or_the_run_that_it_is_about() -> None:
         assert text in page
 
 
+def test_the_versions_that_answer_segments_stand_with_the_champion() -> None:
+    assert BUSY.champion is not None
+    own = BUSY.champion.model_copy(update={"segments": "line <7>: version 2 since 2026-01-12"})
+    answering = BUSY.model_copy(update={"champion": own})
+    champion = dict(CELL.findall(status_page(Overview(at=NOW, models=(answering,)), LINKS)))
+    assert "line &lt;7&gt;: version 2 since 2026-01-12" in champion["Champion"]
+
+
 def test_a_decision_of_a_shell_leads_to_no_run() -> None:
     links = replace(LINKS, decided={("demand", NOW - WEEK): ("retrain__demand", "another")})
     page = status_page(Overview(at=NOW, models=(BUSY,)), links)
