@@ -200,11 +200,8 @@ def served_spec(
     old = versions.load(model, champion)
     whole = common_spec(spec, old.spec)
     state = ReleaseState.from_entries(model, chain)
-    others = (
-        [(f"segment{n}_", one) for n, one in enumerate(state.segments.versions, 1)]
-        if (state.segments)
-        else []
-    )
+    own = state.segments.versions if state.segments else ()
+    others = [(f"segment{n}_", one) for n, one in enumerate(own, 1)]
     if state.active is not None:
         others.append((CHALLENGER_PREFIX, state.active.challenger))
     filled = {spec.recipe, old.spec.recipe}

@@ -68,7 +68,7 @@ def read_outcomes(
     points_in: Callable[[Window], pd.DataFrame],
     as_of: datetime,
     weeks: int,
-    segments: Callable[[Window], SegmentAnswers | None] = lambda _: None,
+    segments: Callable[[Window], SegmentAnswers | None],
 ) -> Outcomes:
     """Score the weeks that have labels.
 

@@ -129,7 +129,7 @@ def test_monitoring_compares_all_points_since_the_fit_with_the_profile_of_the_fi
     snapshot = events.snapshot(version.spec.streams, as_of)
     with events.tables(snapshot, version.spec.streams) as tables:
         points_in = partial(window_rows, events, version.spec, snapshot, tables)
-        outcomes = read_outcomes(version, None, points_in, as_of, weeks=4)
+        outcomes = read_outcomes(version, None, points_in, as_of, 4, lambda _: None)
     first = [each["decision_time"].min() for each in (outcomes.fresh, outcomes.served.rows)]
     fitted, learned = (at.replace(tzinfo=None) for at in (ANCHOR - HOUR, ANCHOR + 6 * HOUR))
     assert fitted <= first[0] < fitted + HOUR
