@@ -143,10 +143,9 @@ def test_a_run_that_its_data_stop_does_not_look_like_a_success(
     )
 
     overview = load(ROOT / "plugins" / "gauntlet_overview.py")
-    assert overview._deciding_runs(["demand"])["demand", AS_OF + 4 * WEEK] == (
-        "retrain__demand",
-        stopped.run_id,
-    )
+    last = AS_OF + 4 * WEEK
+    deciding = overview._deciding_runs({"demand": last})
+    assert deciding == {("demand", last): ("retrain__demand", stopped.run_id)}
     assert overview._dags(["demand"])["retrain__demand"].newest_run == stopped.run_id
 
 
