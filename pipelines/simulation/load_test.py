@@ -41,8 +41,8 @@ class LoadReport:
     def as_json(self) -> dict[str, Any]:
         """Counts, answers a second, and quantiles of the wait in milliseconds.
 
-        ``by_second_ms`` has the 99th percentile for each second in which requests were due; null
-        for a second without an answer.
+        ``by_second_ms`` has the 99th percentile for the requests that were due in each second, up
+        to the last that was answered; null for a second without an answer.
         """
         waits = np.array(self.waits_s) * 1e3
         quantiles = np.percentile(waits, [50, 90, 99, 99.9, 100]) if len(waits) else [None] * 5
