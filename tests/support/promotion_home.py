@@ -75,6 +75,14 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
+def passing(*names: str, verdict: Verdict = Verdict.PASS) -> tuple[Finding, ...]:
+    """Findings with these names, which pass unless another verdict is given."""
+    return tuple(
+        Finding(gate=Gate(name.split(".", 1)[0]), name=name, verdict=verdict, reason="x")
+        for name in names
+    )
+
+
 def inputs(
     run: str,
     candidate: str | None,
@@ -91,10 +99,7 @@ def inputs(
             {"run": run, "candidate": candidate, "champion": champion, "champion_at_decision": None}
             | facts
         ),
-        findings=tuple(
-            Finding(gate=Gate(name.split(".", 1)[0]), name=name, verdict=verdict, reason="x")
-            for name in NAMES
-        ),
+        findings=passing(*NAMES, verdict=verdict),
         spec="s",
         recipe="r",
         snapshot="n",

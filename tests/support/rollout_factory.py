@@ -205,8 +205,8 @@ class Traffic:
         """Log requests from one instant to another, under the plan in the ledger."""
         parts = at(pharmacy, start)
         chain = parts.ledger.entries("demand")
-        move = ReleaseState.from_entries("demand", chain).active
-        champion = str(chain[-1].champion_after)
+        state = ReleaseState.from_entries("demand", chain)
+        move, champion = state.active, str(state.champion)
         service = Service(
             champion=champion,
             challenger=move.challenger if move else None,
@@ -215,12 +215,14 @@ class Traffic:
             )
             if move
             else Allocation(salt="none"),
+            segments=state.segments,
             slower=self.slower,
             failing=self.failing,
         )
         spec = parts.load_spec("demand")
         rows = _requests(pharmacy, start, end, self.every)
-        answers = {champion: np.full(len(rows), 20.0)}
+        answering = (champion, *(state.segments.versions if state.segments else ()))
+        answers = {version: np.full(len(rows), 20.0) for version in answering}
         if move:
             answers[move.challenger] = np.full(len(rows), 20.0 + self.gap)
         table = self.spoil(service_log(spec, rows, service, answers))

@@ -19,10 +19,12 @@ from tests.support.live.segment_world import (
     LEAVES,
     go_on,
     one_step,
+    second_canary,
     segment_canary,
+    third_version,
 )
 from tests.support.pharmacy import Pharmacy
-from tests.support.rollout_factory import DAY, VERDICT, at, in_mlflow
+from tests.support.rollout_factory import DAY, VERDICT, at, in_mlflow, verdicts
 from tests.support.services.running import ONE_WORKER, Service, serving, wait_until
 
 
@@ -45,11 +47,10 @@ def answering(service: Service) -> dict[str, str]:
     return dict(zip((HARMED, GAINING, EQUAL), versions, strict=True))
 
 
-@pytest.mark.slow
-def test_a_harmed_segment_leaves_and_only_the_gaining_one_is_promoted(
-    canary: Pharmacy, tmp_path: Path
-) -> None:
-    pharmacy = canary.twin(tmp_path)
+@pytest.fixture(scope="module")
+def promoted(canary: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+    """The harmed medicine has left, and version 2 is champion of the gaining one."""
+    pharmacy = canary.twin(tmp_path_factory.mktemp("promoted"))
     report = one_step(pharmacy, LEAVES)
     assert (report.action, report.stage) == ("canary", "canary"), report.summary
     assert f"medicine {HARMED}: harm is shown" in report.summary
@@ -62,6 +63,14 @@ def test_a_harmed_segment_leaves_and_only_the_gaining_one_is_promoted(
     go_on(pharmacy, trial.transition.salt, harm=False)
     report = one_step(pharmacy, VERDICT)
     assert report.action == "promoted", (report.summary, [f.reason for f in report.findings])
+    return pharmacy
+
+
+@pytest.mark.slow
+def test_a_harmed_segment_leaves_and_only_the_gaining_one_is_promoted(
+    promoted: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = promoted.twin(tmp_path)
     state = state_of(pharmacy)
     assert state.head is not None
     assert (state.head.kind, state.champion) == ("segment_promotion", "1")
@@ -93,3 +102,34 @@ def test_a_harmed_segment_leaves_and_only_the_gaining_one_is_promoted(
     again = pharmacy.cli("rollback", "demand", "--segment", GAINING, "--reason", "a complaint")
     assert again.code == 0, "repeated, it does nothing more"
     assert len(state_of(pharmacy).entries) == state.sequence + 1
+
+
+@pytest.mark.slow
+def test_a_second_canary_compares_with_the_champion_of_each_segment(
+    promoted: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = promoted.twin(tmp_path)
+    report = second_canary(pharmacy, third_version(pharmacy, "change"))
+    assert report.action == "promoted", (report.summary, [f.reason for f in report.findings])
+    (shares,) = [f for f in report.findings if f.name == "canary.harm.error_share"]
+    assert "constant in both arms" in shares.reason, "its champion answers the control arm"
+    state = state_of(pharmacy)
+    assert (state.champion, state.segments) == ("3", None), "it won for all"
+    registry = in_mlflow(pharmacy)["registry"]
+    assert registry.alias("demand", CHAMPION) == "3"
+    assert registry.alias("demand", segment_alias(GAINING)) is None
+
+
+@pytest.mark.slow
+def test_a_refresh_leaves_the_champion_of_a_segment_alone(
+    promoted: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy = promoted.twin(tmp_path)
+    report = second_canary(pharmacy, third_version(pharmacy, "refresh"))
+    assert report.action == "promoted", (report.summary, [f.reason for f in report.findings])
+    assert not [name for name in verdicts(report) if GAINING in name], "in no arm: nothing to judge"
+    state = state_of(pharmacy)
+    assert (state.champion, state.segment_champions) == ("3", f"medicine {GAINING}: version 2")
+    plan = publish_plan("demand", at(pharmacy, VERDICT, **in_mlflow(pharmacy)).publishing)
+    assert plan.champion.version == "3"
+    assert {value: one.version for value, one in plan.segment_versions.items()} == {GAINING: "2"}

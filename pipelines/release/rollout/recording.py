@@ -27,18 +27,19 @@ class StageChange(Record):
         transition: the stage that begins.
         findings: the findings that led to it.
         reason: why, in one sentence.
+        leaves: whether segments leave the present stage, and no other stage begins.
     """
 
     origin: Entry
     transition: Transition
     findings: tuple[Finding, ...] = ()
     reason: str
+    leaves: bool = False
 
     @property
     def run(self) -> str:
         """The run id of this transition; the ledger accepts it only once."""
-        apart = self.transition.apart
-        without = f".without{len(apart.values)}" if apart is not None else ""
+        without = f".without{len(_apart(self.transition))}" if self.leaves else ""
         return f"{self.origin.run}.{self.transition.stage}.{self.transition.step}{without}"
 
 

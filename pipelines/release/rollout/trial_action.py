@@ -202,6 +202,7 @@ def _leave(
                 for one in progress.findings
             ),
             reason=reason,
+            leaves=True,
         ),
         next_check=next_check,
         progress=progress,

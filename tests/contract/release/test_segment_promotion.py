@@ -6,7 +6,7 @@ from unittest.mock import patch
 import pytest
 
 from pipelines.core.errors import GauntletError, Unavailable
-from pipelines.core.findings import Finding, Gate, Verdict
+from pipelines.core.findings import Finding
 from pipelines.gates.canary.segment_names import segment_gain_name
 from pipelines.release.policies import Lane
 from pipelines.release.rollback import RollbackRequest, rollback_segments
@@ -16,7 +16,7 @@ from pipelines.release.rollout.stages import final_transition, shadow_transition
 from pipelines.release.rollout.state import ReleaseState, Trial
 from pipelines.release.rollout.transition import Stage
 from pipelines.spec.rollout import Rollout
-from tests.support.promotion_home import AT, CLOCK, Home, inputs
+from tests.support.promotion_home import AT, CLOCK, Home, inputs, passing
 from tests.support.rollout_factory import ROLLOUT
 
 COLUMN = "line"
@@ -25,13 +25,6 @@ REFRESH = ("recent_window.maturity", "refresh.looks_better")
 
 def state(home: Home) -> ReleaseState:
     return ReleaseState.from_entries("demand", home.ledger.entries("demand"))
-
-
-def passed(*names: str) -> tuple[Finding, ...]:
-    return tuple(
-        Finding(gate=Gate(name.split(".", 1)[0]), name=name, verdict=Verdict.PASS, reason="x")
-        for name in names
-    )
 
 
 def on_trial(home: Home, run: str, lane: Lane = "change") -> Trial:
@@ -52,7 +45,7 @@ def on_trial(home: Home, run: str, lane: Lane = "change") -> Trial:
 
 
 def _with(given: Any, *names: str) -> tuple[Finding, ...]:
-    return (*given.findings, *passed(*names))
+    return (*given.findings, *passing(*names))
 
 
 def wins(home: Home, trial: Trial, *values: str) -> Any:

@@ -11,16 +11,23 @@ from typing import Any
 from unittest.mock import patch
 
 from pipelines.flows.release.report import ReleaseReport
+from pipelines.release.policies import Lane
+from pipelines.release.promotion import promote
+from pipelines.release.registry import Registration
+from pipelines.release.rollout.stages import shadow_transition
 from pipelines.simulation.scale import Scale
+from pipelines.spec.rollout import Rollout
 from tests.support import pharmacy as pharmacies
 from tests.support import rollout_factory
 from tests.support.pharmacy import FIRST, RICH, SECOND, START, Pharmacy, write_days
+from tests.support.promotion_home import inputs, passing
 from tests.support.rollout_factory import (
     BUDGET,
     CANARY,
     DAY,
     HOUR,
     ROLLOUT,
+    SHADOW,
     VERDICT,
     Traffic,
     at,
@@ -78,6 +85,50 @@ def go_on(pharmacy: Pharmacy, salt: str, *, harm: bool) -> None:
     with _larger():
         _sell(Path(pharmacy.store), LEAVES, VERDICT, salt, harm=harm)
         Traffic().log(pharmacy, LEAVES + HOUR, VERDICT)
+
+
+def third_version(pharmacy: Pharmacy, lane: Lane) -> str:
+    """The salt of a version that waits for live traffic: the content of version 2, admitted again.
+
+    It is not trained and its offline findings are made up, because tests of live traffic need
+    neither.
+    """
+    parts = at(pharmacy, VERDICT, **in_mlflow(pharmacy))
+    second = parts.registry.get("demand", "2")
+    facts = {name: getattr(second, name) for name in Registration.model_fields}
+    folder = parts.versions.load("demand", "2").folder
+    third = parts.registry.register(Registration(**facts | {"run": "run-3"}), folder)
+    about: dict[str, Any] = {"rollout": "pending", "lane": lane, "content": third.content}
+    given = inputs("run-3", third.version, "1", **about)
+    for_refresh = ("recent_window.maturity", "refresh.looks_better")
+    admission = promote(
+        given.model_copy(
+            update={
+                "as_of": VERDICT,
+                "recipe": third.recipe,
+                "findings": (*given.findings, *passing(*for_refresh)),
+            }
+        ),
+        parts.ledger,
+        parts.registry,
+        parts.clock,
+    )
+    assert admission.outcome == "start_rollout", admission.reasons
+    return shadow_transition(admission, Rollout.model_validate(promoting_rollout())).salt
+
+
+def second_canary(pharmacy: Pharmacy, salt: str) -> ReleaseReport:
+    """The step that ends the canary of the third version, which helps every medicine."""
+    store, begins = Path(pharmacy.store), VERDICT + SHADOW
+    ends = begins + (VERDICT - CANARY)
+    with _larger():
+        assert one_step(pharmacy, VERDICT).action == "shadow"
+        Traffic().log(pharmacy, VERDICT + HOUR, begins)
+        write_sales(store, VERDICT, begins, "", 0, sales_factor(1.0))
+        assert one_step(pharmacy, begins).action == "canary"
+        write_sales(store, begins, ends, salt, 0.5, sales_factor(GAIN))
+        Traffic().log(pharmacy, begins + HOUR, ends)
+        return one_step(pharmacy, ends)
 
 
 def one_step(pharmacy: Pharmacy, instant: datetime) -> ReleaseReport:

@@ -14,6 +14,7 @@ from pydantic import Field
 from pipelines.core.arrays import Floats, Mask
 from pipelines.core.records import Record
 from pipelines.predictions.assignment import Allocation, arm_of, in_shadow
+from pipelines.release.rollout.segment_champions import SegmentChampions
 from pipelines.spec.fields import Share
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
@@ -97,10 +98,15 @@ class Service(Record):
     champion: str
     challenger: str | None = None
     allocation: Allocation = Allocation(salt="none")
+    segments: SegmentChampions | None = None
     slower: float = Field(default=1.0, gt=0, description="latency of the challenger's answers")
     failing: Share = Field(
         default=0.0, description="requests that the challenger cannot answer; the champion does"
     )
+
+    def usual(self, entity: Mapping[str, Any]) -> str:
+        """The version that answers an entity outside of the challenger's arm."""
+        return self.segments.version_of(entity, self.champion) if self.segments else self.champion
 
 
 def service_log(
@@ -137,13 +143,20 @@ def service_log(
             latency_ms=LATENCY_MS * slower,
         )
 
-    champion, challenger = service.champion, service.challenger
-    parts = [part(arms == arm, champion, arm) for arm in (Arm.CHAMPION, Arm.CONTROL)]
+    challenger, usual = service.challenger, np.array([service.usual(e) for e in entities], object)
+    parts = [
+        part((arms == arm) & (usual == version), version, arm)
+        for version in np.unique(usual)
+        for arm in (Arm.CHAMPION, Arm.CONTROL)
+    ]
     if challenger is not None:
         shadowed = np.array([in_shadow(name, service.allocation) for name in named], np.bool_)
         parts += [
             part((arms == Arm.CHALLENGER) & ~fails, challenger, Arm.CHALLENGER),
-            part((arms == Arm.CHALLENGER) & fails, champion, Arm.CHALLENGER),
+            *(
+                part((arms == Arm.CHALLENGER) & fails & (usual == version), version, Arm.CHALLENGER)
+                for version in np.unique(usual)
+            ),
             part(shadowed & ~fails, challenger, Arm.SHADOW),
         ]
     return pa.concat_tables(parts)

@@ -125,8 +125,11 @@ def test_a_segment_leaves_a_stage_without_beginning_another(book: Book) -> None:
     move = without_segments(trial, "line", ["7"])
     assert follows(state(book), move)
     assert not follows(state(book), begun), "the same stage again changes nothing"
-    run = StageChange(origin=trial.admission, transition=move, reason="harm").run
+    leave = StageChange(origin=trial.admission, transition=move, reason="harm", leaves=True)
+    run = leave.run
     assert run.endswith(".canary.0.without1")
+    refresh = StageChange(origin=trial.admission, transition=move, reason="begins")
+    assert refresh.run.endswith(".canary.0"), "segments that never were in it: its budget's run"
     book.add("rollout", run, transition=move)
     ramp = state(book).ramp("spring")
     assert (ramp.shares, ramp.apart_since) == ((0.5,), {"7": NOW})
