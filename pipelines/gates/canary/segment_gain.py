@@ -29,7 +29,10 @@ SEGMENTS_SHARE = 0.5  # of the level of a canary's try
 
 def names_about(guards: Iterable[SegmentGuard]) -> frozenset[str]:
     """The findings about harm in some segments, and about their margins."""
-    return frozenset(f"canary.{of}.{one.key}" for one in guards for of in ("harm", "guardrail"))
+    keys = [one.key for one in guards]
+    return frozenset(
+        name for key in keys for name in (f"canary.harm.{key}", f"canary.guardrail.{key}")
+    )
 
 
 def whole_level(canary: Canary, level: float) -> float:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pipelines.core.findings import slug
 
-SEGMENT_GAIN = "canary.segment_gain"
-
 
 def segment_gain_name(column: str, value: str) -> str:
     """The finding that says whether a segment gains.
@@ -13,4 +11,4 @@ def segment_gain_name(column: str, value: str) -> str:
     >>> segment_gain_name("line", "north")
     'canary.segment_gain.line.north'
     """
-    return f"{SEGMENT_GAIN}.{column}.{slug(value)}"
+    return f"canary.segment_gain.{column}.{slug(value)}"

@@ -14,7 +14,6 @@ import numpy as np
 
 from pipelines.core.findings import Finding
 from pipelines.gates.canary.segment_gain import SEGMENTS_SHARE
-from pipelines.gates.canary.segment_names import SEGMENT_GAIN
 from pipelines.gates.canary.sums import CanaryEvidence, EnrolledEntities, canary_sums
 from pipelines.gates.canary.verdict import CanaryStep, judge_canary
 from pipelines.outcomes.metric_rows import MetricRows, SegmentMembers
@@ -77,7 +76,7 @@ def run(live: SimulatedCanary, declared: Rollout) -> EndedCanary:
             left |= dict.fromkeys(verdict.leaving, day)
         if verdict.step.ends:
             break
-    gains = tuple(one for one in verdict.findings if one.name.startswith(SEGMENT_GAIN))
+    gains = tuple(one for one in verdict.findings if one.name.startswith("canary.segment_gain."))
     return EndedCanary(verdict.step, verdict.gaining, tuple(left), gains)
 
 
