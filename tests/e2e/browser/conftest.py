@@ -84,9 +84,13 @@ def airflow_server(
     pharmacy: Pharmacy, airflow_database: Path, mlflow_server: str
 ) -> Iterator[tuple[str, str]]:
     """Address of Airflow's API server with our plugins, and the page of a run of monitoring."""
+    from airflow.models.dag import DagModel
     from airflow.utils.session import create_session
+    from sqlalchemy import update
 
     with create_session() as session:
+        # Tests of DAGs in the same process have stored others, which no file of this home has.
+        session.execute(update(DagModel).values(is_stale=True))
         for job in JOBS:
             for dag in dags(job, pharmacy.home / "models").values():
                 store_dag(dag, session)
