@@ -131,14 +131,8 @@ def postgres_url(new_postgres_database: Callable[[], str]) -> str:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
     """Address of a fresh Redis server that keeps nothing, ``redis://127.0.0.1:<port>/0``."""
-    folder = Path(tempfile.mkdtemp(prefix="gauntlet-redis-"))
-    server, address = servers.redis(folder)
-    try:
-        server.start()
+    with servers.running_redis() as address:
         yield address
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

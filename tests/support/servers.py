@@ -10,9 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,19 @@ def redis(folder: Path) -> tuple[Server, str]:
     command = [program, *options, "--save", "", "--appendonly", "no"]
     begin, answers = program_of(command, folder / "log"), library.Redis(port=port).ping
     return Server(begin, lambda: bool(answers()), folder / "log"), f"redis://127.0.0.1:{port}/0"
+
+
+@contextlib.contextmanager
+def running_redis() -> Iterator[str]:
+    """The address of a fresh Redis that keeps nothing."""
+    folder = Path(tempfile.mkdtemp(prefix="gauntlet-redis-"))
+    server, address = redis(folder)
+    try:
+        server.start()
+        yield address
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def mlflow(home: Path, database: str = "", login: str = "") -> tuple[Server, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,14 +39,8 @@ OPTIONS = (*ONE_WORKER, "--every", "0.2")
 @pytest.fixture
 def redis() -> Iterator[str]:
     """The address of a Redis of the test's own."""
-    folder = Path(tempfile.mkdtemp(prefix="gauntlet-redis-"))
-    server, address = servers.redis(folder)
-    try:
-        server.start()
+    with servers.running_redis() as address:
         yield address
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_both_hosts_give_an_entity_the_same_arm_and_log_every_answer(
