@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from anyio import CapacityLimiter
+
 from pipelines.adapters.http.rejected import RejectedRequestError
+
+PREDICT_THREADS = 40
 
 
 class Admission:
     """Admits predict requests up to a limit, so that the waits of a spike are bounded.
 
-    Only the event loop uses it, so it needs no lock.
+    Only the event loop uses it, so it needs no lock. Predict requests have ``threads`` of their
+    own, so that pages and metrics do not wait behind them.
 
     Arguments:
         most: admitted requests that are not answered yet, at most.
@@ -19,6 +24,7 @@ class Admission:
 
     def __init__(self, most: int) -> None:
         self._most, self._admitted = most, 0
+        self.threads = CapacityLimiter(PREDICT_THREADS)
 
     @contextmanager
     def admitted(self) -> Iterator[None]:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anyio import to_thread
 from fastapi import FastAPI, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
@@ -150,7 +150,9 @@ def build_app(
             body = await _body(request, limits.body_bytes)
             with admission.admitted():
                 points, request_id = _points(body, limits.rows), uuid.uuid4().hex
-                answers = await run_in_threadpool(endpoint.service.answer, points, request_id)
+                answers = await to_thread.run_sync(
+                    endpoint.service.answer, points, request_id, limiter=admission.threads
+                )
         except InvalidPointError as cause:
             metrics.rejected(model, cause.code)
             raise RejectedRequestError(422, **_error_body(cause)) from cause
@@ -193,7 +195,6 @@ def build_app(
 
     app.include_router(board_routes(boards, check, PROBLEMS))
 
-    # On the event loop, because the threads may all be at work on predict requests.
     @app.get("/healthz")
     async def healthy() -> dict[str, str]:
         """The process is alive."""

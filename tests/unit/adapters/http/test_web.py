@@ -239,7 +239,7 @@ def test_a_full_queue_is_429_and_reports_when_to_come_again(tmp_path: Path) -> N
     assert 'gauntlet_log_rows{model="demand"} 2.0' in page, "only answers are logged"
 
 
-def test_a_worker_with_all_threads_at_work_answers_about_its_health(tmp_path: Path) -> None:
+def test_a_worker_with_all_threads_at_work_answers_other_requests(tmp_path: Path) -> None:
     working, may_end = threading.Semaphore(0), threading.Event()
 
     def waits(rows: Sequence[Row]) -> Floats:
@@ -247,13 +247,16 @@ def test_a_worker_with_all_threads_at_work_answers_about_its_health(tmp_path: Pa
         assert may_end.wait(120)
         return constant_model(7)(rows)
 
-    with caller(tmp_path, predict=waits) as client, ThreadPoolExecutor(62) as pool:
-        before = [client.get(path).json() for path in HEALTH]
+    with caller(tmp_path, predict=waits) as client, ThreadPoolExecutor(64) as pool:
+        paths = (*HEALTH, "/v1/models/demand")
+        before = [client.get(path).json() for path in paths]
         requests = [pool.submit(client.post, PATH, json=GOOD) for _ in range(60)]
         try:
             assert all(working.acquire(timeout=60) for _ in range(40)), "a worker has 40 threads"
-            during = [pool.submit(client.get, path) for path in HEALTH]
+            during = [pool.submit(client.get, path) for path in paths]
+            metrics = pool.submit(client.get, "/metrics")
             assert [one.result(timeout=60).json() for one in during] == before
+            assert "gauntlet_log_rows" in metrics.result(timeout=60).text
         finally:
             may_end.set()
         assert {one.result().status_code for one in requests} == {200}
