@@ -55,6 +55,7 @@ class Connections:
         load_suite: reads a model's hand-written suite.
         open_events: opens the event streams of a model.
         open_store: opens the object store of a model.
+        open_shared: opens the object store that machines share; ``None``: there is one machine.
         suite_runner: runs suites on tables.
         registry: holds versions and aliases.
         pages: holds pages of retrainings and of monitoring reports.
@@ -74,6 +75,7 @@ class Connections:
     load_suite: LoadSuite
     open_events: Callable[[ModelSpec], EventReader]
     open_store: Callable[[ModelSpec], ObjectStore]
+    open_shared: Callable[[], ObjectStore] | None
     suite_runner: GroupedSuiteRunner
     registry: Registry
     pages: RunPages
@@ -120,9 +122,10 @@ class Connections:
     def retraining(self) -> RetrainCollaborators:
         """Collaborators of a retraining."""
         from pipelines.flows.retrain.run import RetrainCollaborators
+        from pipelines.flows.workspace import RunFolders
 
         return RetrainCollaborators(
-            runs=self.home / "runs",
+            runs=RunFolders(self.home / "runs", self.open_shared),
             fits=self.home / "backtest" / "predictions",
             load_spec=self.load_spec,
             load_suite=self.load_suite,
@@ -204,6 +207,7 @@ class Connections:
             channels=(*self.alert_channels(spec.monitor.alerts), *further),
             budget=spec.monitor.alerts.budget,
             lock=self.lock,
+            open_shared=self.open_shared,
         )
         return DeliverCollaborators(
             pages=self.pages if publish else None,
@@ -227,7 +231,11 @@ class Connections:
         except GauntletError:
             budget = Alerts().budget
         return AlertCollaborators(
-            folder=self.home / "alerts", channels=channels, budget=budget, lock=self.lock
+            folder=self.home / "alerts",
+            channels=channels,
+            budget=budget,
+            lock=self.lock,
+            open_shared=self.open_shared,
         )
 
     @property

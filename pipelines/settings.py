@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     models: Path = Field(default=Path("models"), description="folder of declarations")
     expectations: Path = Field(default=Path("expectations"), description="hand-written suites")
     store: str = Field(default="", description="events: a folder or s3://bucket/prefix")
+    shared: str = Field(
+        default="",
+        description="files of runs and alerts for several machines: a folder or s3://bucket/prefix",
+    )
     mlflow_uri: str = Field(default="", description="MLflow's tracking address")
     mlflow_ui: str = Field(default="", description="where people open MLflow; default: mlflow_uri")
     ledger_url: str = Field(default="", description="the ledger's database, as an SQLAlchemy URL")

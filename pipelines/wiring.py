@@ -84,6 +84,7 @@ def connect(
         load_suite=partial(_load_suite, known),
         open_events=lambda spec: open_events(known, spec, known.home.resolve() / "cache", progress),
         open_store=lambda spec: open_store(spec.store or known.store_address),
+        open_shared=partial(open_store, known.shared) if known.shared else None,
         suite_runner=SqlRunner(GreatExpectationsOnFirstUse()),
         registry=MlflowRegistry(known.mlflow_address),
         pages=MlflowPages(known.mlflow_address, known.mlflow_page),

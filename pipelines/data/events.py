@@ -6,12 +6,13 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Protocol
 
 from pydantic import Field
 
-from pipelines.core.errors import DataError
+from pipelines.core.errors import DataError, IntegrityError
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import instant_text, utc
 from pipelines.data.cache import Cache
@@ -77,6 +78,14 @@ class EventSource(Protocol):
 
         Raises:
             DataError: when there is none, or the source contradicts its earlier content.
+            Unavailable: when the source does not answer, or the disk is full.
+        """
+        ...
+
+    def fetch_again(self, objects: Sequence[PulledObject], cache: Cache) -> None:
+        """Bring objects of an earlier pull back into the cache, as far as the source has them.
+
+        Raises:
             Unavailable: when the source does not answer, or the disk is full.
         """
         ...
@@ -150,6 +159,16 @@ class FileEvents:
         )
         self._check_history(name, prefix, as_of, objects, cache)
         return objects
+
+    def fetch_again(self, objects: Sequence[PulledObject], cache: Cache) -> None:
+        """See ``EventSource.fetch_again``."""
+        pinned = [
+            StoredObject(key=one.key, size=one.size, etag=one.etag, version_id=one.version_id)
+            for one in objects
+        ]
+        with suppress(IntegrityError):  # one was replaced or deleted since
+            for _ in self._fetched(pinned, cache):
+                pass
 
     def newest_day(self, name: str, stream: Stream, as_of: datetime) -> date | None:
         """See ``EventSource.newest_day``."""

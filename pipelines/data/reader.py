@@ -8,7 +8,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.core.errors import IntegrityError
 from pipelines.core.records import digest_of
+from pipelines.core.time import instant_text
 from pipelines.data.cache import Cache
 from pipelines.data.connection import open_duckdb
 from pipelines.data.events import EventSource, NoEvents, Progress, RewrittenHistory
@@ -16,6 +18,8 @@ from pipelines.data.identity import Copies
 from pipelines.data.kept_files import MOST_BYTES, KeptFiles
 from pipelines.data.snapshot import (
     Snapshot,
+    SnapshotObject,
+    StreamSnapshot,
     find_copies,
     open_streams,
     sums_of_weeks,
@@ -135,7 +139,9 @@ class EventReader:
         """
         connection = open_duckdb()
         try:
-            return find_copies(snapshot, streams, self.cache, connection, fresh_since)
+            return find_copies(
+                self._at_hand(snapshot, streams), streams, self.cache, connection, fresh_since
+            )
         finally:
             connection.disconnect()
 
@@ -149,10 +155,54 @@ class EventReader:
             streams: the declared streams.
             connection: of DuckDB, with their tables.
         """
-        return sums_of_weeks(snapshot, streams, self.cache, connection)
+        return sums_of_weeks(self._at_hand(snapshot, streams), streams, self.cache, connection)
 
     def attach(
         self, connection: Any, snapshot: Snapshot, streams: Streams
     ) -> dict[str, ibis.Table]:
         """As ``tables``, as temporary views of an open DuckDB connection of Ibis."""
-        return open_streams(snapshot, streams, self.cache, connection)
+        return open_streams(self._at_hand(snapshot, streams), streams, self.cache, connection)
+
+    def _at_hand(self, snapshot: Snapshot, streams: Streams) -> Snapshot:
+        """The snapshot, with all objects of some streams in this cache.
+
+        Another machine may have taken it. Its objects are fetched in the pinned version. If the
+        source no longer has that, or has no objects, the stream is pinned anew, and must have the
+        same rows.
+
+        Raises:
+            IntegrityError: the source has other rows now.
+            Unavailable: a source does not answer, or the disk is full; it is safe to retry.
+        """
+        lost = {name: self._lost(snapshot, name) for name in streams}
+        lost = {name: objects for name, objects in lost.items() if objects}
+        if not lost:
+            return snapshot
+        for name, source in self.open_sources({name: streams[name] for name in lost}).items():
+            source.fetch_again(lost[name], Cache(self.cache))
+        found = dict(snapshot.streams)
+        for name in lost:
+            if self._lost(snapshot, name):
+                found[name] = self._pinned_anew(snapshot, name, streams[name])
+        return snapshot.model_copy(update={"streams": found})
+
+    def _pinned_anew(self, snapshot: Snapshot, name: str, stream: Stream) -> StreamSnapshot:
+        now = self.snapshot({name: stream}, snapshot.as_of, keep=False).streams[name]
+        before = snapshot.streams[name]
+        if (now.rows, now.content_hash) != (before.rows, before.content_hash):
+            raise IntegrityError(
+                "a source no longer has the rows that were pinned, or has more",
+                where=f"stream {name} as of {instant_text(snapshot.as_of)}",
+                got=f"{now.rows:,} rows, hash {now.content_hash[:12]}",
+                wanted=f"{before.rows:,} rows, hash {before.content_hash[:12]}",
+                hint="keep versions in the bucket, or declare `settle` for a table; then retrain "
+                "as of a later instant",
+            )
+        return now
+
+    def _lost(self, snapshot: Snapshot, name: str) -> list[SnapshotObject]:
+        """The objects of a stream that the cache does not have."""
+        cache = Cache(self.cache)
+        return [
+            one for one in snapshot.streams[name].objects if one.rows and one.sha256 not in cache
+        ]

@@ -30,6 +30,7 @@ from pipelines.flows.retrain.dataset import build_features, take_snapshot
 from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.flows.retrain.run import RetrainCollaborators, Run, open_run
 from pipelines.flows.trial import DetectableGain, Trial, try_training
+from pipelines.flows.workspace import RunFolders
 from pipelines.gates.budget.findings import exhausted_finding
 from pipelines.gates.canary.sample_size import sample_size_problems
 from pipelines.release.budget import budget_account, budget_year
@@ -90,7 +91,7 @@ def check_readiness(request: Request, collaborators: RetrainCollaborators) -> Re
                 request,
                 replace(
                     collaborators,
-                    runs=Path(scratch),
+                    runs=RunFolders(Path(scratch)),
                     load_suite=partial(collaborators.load_suite, thorough=True),
                 ),
             )

@@ -1,4 +1,4 @@
-"""Real servers on loopback that a test may kill and start again: PostgreSQL, Redis, MLflow."""
+"""Real servers on loopback for tests: PostgreSQL, Redis, MLflow, S3. Most may be killed."""
 
 from __future__ import annotations
 
@@ -204,6 +204,37 @@ def running_redis() -> Iterator[str]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running_s3(*buckets: str) -> Iterator[dict[str, str]]:
+    """The environment of clients of a fresh S3 server, which has buckets that keep versions."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        environment = {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "tests",
+            "AWS_SECRET_ACCESS_KEY": "tests",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        client = boto3.client(
+            "s3",
+            endpoint_url=environment["AWS_ENDPOINT_URL"],
+            aws_access_key_id="tests",
+            aws_secret_access_key="tests",
+            region_name="us-east-1",
+        )
+        for name in buckets:
+            client.create_bucket(Bucket=name)
+            client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        yield environment
+    finally:
+        server.stop()
 
 
 def mlflow(home: Path, database: str = "", login: str = "") -> tuple[Server, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -102,6 +102,9 @@ class PostgresEvents:
                     increments.append(self._increment(pull, after=after, upto=end_text))
             cache.keep_note("increments", about, [one.as_json() for one in increments])
         return tuple(one.pulled for one in increments if one.pulled is not None)
+
+    def fetch_again(self, objects: Sequence[PulledObject], cache: Cache) -> None:
+        """See ``EventSource.fetch_again``; the database has rows, not the objects."""
 
     def newest_day(self, name: str, stream: Stream, as_of: datetime) -> date | None:
         """See ``EventSource.newest_day``; fast where the column of known time has an index."""

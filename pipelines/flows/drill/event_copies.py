@@ -38,6 +38,9 @@ class PinnedEvents:
         """See ``EventSource.pull``."""
         return self.objects
 
+    def fetch_again(self, objects: Sequence[PulledObject], cache: Cache) -> None:
+        """See ``EventSource.fetch_again``."""
+
     def newest_day(self, name: str, stream: Stream, as_of: datetime) -> date | None:
         """See ``EventSource.newest_day``."""
         return None

@@ -34,6 +34,6 @@ def prune_lineage(model: str, lineage: str, collaborators: RetrainCollaborators)
         for info in found:
             reader.registry.remove(info)
             shutil.rmtree(reader.folder / info.content, ignore_errors=True)
-        for entry in collaborators.ledger.entries(model, lineage):
-            shutil.rmtree(collaborators.runs / model / entry.run, ignore_errors=True)
+        entries = collaborators.ledger.entries(model, lineage)
+        collaborators.runs.remove(model, {entry.run for entry in entries})
     return len(found)

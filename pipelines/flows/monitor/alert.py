@@ -10,10 +10,11 @@ from pathlib import Path
 
 from pipelines.core.deadline import within
 from pipelines.core.errors import GauntletError, LockedError
-from pipelines.core.files import write_bytes
+from pipelines.core.files import atomic_file, write_bytes
 from pipelines.core.patience import ANSWER_S
 from pipelines.core.retry import compare_and_swap
 from pipelines.core.time import instant_text
+from pipelines.data.objects import ObjectStore
 from pipelines.monitoring.alerts import (
     BOOK_FORMAT,
     AlertBook,
@@ -38,12 +39,14 @@ class AlertCollaborators:
     """What the sending of alerts works with.
 
     Arguments:
-        folder: where it is recorded what was sent.
+        folder: where it is recorded what was sent: ``<model>.json``.
         channels: those that this process can use.
         budget: messages in seven days, at most.
         lock: locks one model, so that two processes do not send the same alert.
         link: address of a page with the whole report; "" for none.
         longest_s: how long one channel may take, in seconds.
+        open_shared: opens the object store in which machines share the record; ``None``: there is
+            one machine.
     """
 
     folder: Path
@@ -52,6 +55,7 @@ class AlertCollaborators:
     lock: Callable[[str, str], AbstractContextManager[object]]
     link: str = ""
     longest_s: float = ANSWER_S
+    open_shared: Callable[[], ObjectStore] | None = None
 
 
 @dataclass
@@ -77,13 +81,12 @@ def send_alerts(report: MonitorReport, collaborators: AlertCollaborators) -> Sen
         FormatError: the record of what was sent is of a newer release.
         Unavailable: the record cannot be written.
     """
-    path = collaborators.folder / f"{report.model}.json"
     with collaborators.lock(report.model, OtherLock.ALERTS):
-        book = _read(path)
+        book = _read(report.model, collaborators)
         if book.as_of is not None and report.as_of < book.as_of:
             return Sent([f"none: those of {instant_text(book.as_of)} were sent before"])
         book = with_report(book, report)
-        return _send(book, path, collaborators, report.as_of, report)
+        return _send(book, report.model, collaborators, report.as_of, report)
 
 
 def send_event(
@@ -101,13 +104,13 @@ def send_event(
         Unavailable: other processes send without an end, or the record cannot be written.
         FormatError: the record of what was sent is of a newer release.
     """
-    path = collaborators.folder / f"{message.model}.json"
     names = tuple(channel.name for channel in collaborators.channels)
     event = OpenEvent(cause=cause, opened=at, message=message, channels=names)
 
     def attempt() -> Sent:
         with collaborators.lock(message.model, OtherLock.ALERTS):
-            return _send(with_event(_read(path), event), path, collaborators, at)
+            book = with_event(_read(message.model, collaborators), event)
+            return _send(book, message.model, collaborators, at)
 
     return compare_and_swap(attempt, retry_on=LockedError, pause_s=0.1)
 
@@ -120,21 +123,20 @@ def end_events(model: str, beginning: str, collaborators: AlertCollaborators) ->
         beginning: of the causes.
         collaborators: have the record.
     """
-    path = collaborators.folder / f"{model}.json"
-    book = _read(path)
+    book = _read(model, collaborators)
     if without_events(book, beginning) == book:
         return  # the usual case needs no lock
 
     def attempt() -> None:
         with collaborators.lock(model, OtherLock.ALERTS):
-            _write(path, without_events(_read(path), beginning))
+            _write(model, without_events(_read(model, collaborators), beginning), collaborators)
 
     compare_and_swap(attempt, retry_on=LockedError, pause_s=0.1)
 
 
 def _send(
     book: AlertBook,
-    path: Path,
+    model: str,
     collaborators: AlertCollaborators,
     at: datetime,
     report: MonitorReport | None = None,
@@ -148,17 +150,19 @@ def _send(
     channels = {channel.name: channel for channel in collaborators.channels}
     can_send = book if report is not None else book.model_copy(update={"open": ()})
     to_send, held = due(can_send, list(channels), collaborators.budget)
-    _write(path, book)
+    _write(model, book, collaborators)
     for alert in can_send.every:
         names = to_send.get(alert.id, ())
         message = _message(alert, report, len(held), collaborators.link) if names else None
         if message is None:
             continue
         for name in names:
-            book = _write(path, marked(book, alert.id, name, Sending.BEGUN, at))
+            book = marked(book, alert.id, name, Sending.BEGUN, at)
+            _write(model, book, collaborators)
             failure = _failure(channels[name], message, collaborators.longest_s)
             outcome = Sending.FAILED if failure else Sending.SENT
-            book = _write(path, marked(book, alert.id, name, outcome, at))
+            book = marked(book, alert.id, name, outcome, at)
+            _write(model, book, collaborators)
             sent.lines.append(f"{alert.id}: {failure or f'sent to {name}'}")
             sent.failures += [failure] if failure else []
     sent.lines += [_held(alert, collaborators.budget) for alert in held]
@@ -187,13 +191,31 @@ def _failure(channel: Channel, message: Message, longest_s: float) -> str:
     return ""
 
 
-def _read(path: Path) -> AlertBook:
+def _read(model: str, collaborators: AlertCollaborators) -> AlertBook:
+    path = collaborators.folder / f"{model}.json"
+    if collaborators.open_shared is not None:
+        _fetch(collaborators.open_shared(), path)
     try:
         return BOOK_FORMAT.from_text(path.read_bytes(), str(path))
     except FileNotFoundError:
         return AlertBook()
 
 
-def _write(path: Path, book: AlertBook) -> AlertBook:
-    write_bytes(path, BOOK_FORMAT.to_text(book).encode())
-    return book
+def _fetch(store: ObjectStore, path: Path) -> None:
+    """Bring the record that machines share; a record that was never shared stays as it is."""
+    key = _key(path)
+    for stored in store.list(key):
+        if stored.key == key:
+            with atomic_file(path) as draft:
+                store.read(stored, draft)
+
+
+def _write(model: str, book: AlertBook, collaborators: AlertCollaborators) -> None:
+    path, text = collaborators.folder / f"{model}.json", BOOK_FORMAT.to_text(book).encode()
+    if collaborators.open_shared is not None:
+        collaborators.open_shared().write(_key(path), text, if_absent=False)
+    write_bytes(path, text)
+
+
+def _key(path: Path) -> str:
+    return f"alerts/{path.name}"

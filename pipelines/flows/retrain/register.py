@@ -84,6 +84,7 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
             evidence=_files(run, evidence, trained, evaluation),
         )
         rehearse(run, folder, made.content, rows)
+        run.workspace.add_folder(VERSION)
         return made
 
     package = run.workspace.once(VERSION, Package, complete)

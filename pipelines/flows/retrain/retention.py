@@ -16,8 +16,8 @@ def remove_expired(run: Run) -> tuple[str, ...]:
 
     The copies of a version on this machine are removed with it.
 
-    Safe to repeat. The run is decided, so a registry that refuses is reported and does not end it;
-    the next run tries again.
+    Safe to repeat. The run is decided, so a registry or store that refuses is reported and does not
+    end it; the next run tries again.
 
     Returns:
         The numbers of the versions that were removed.
@@ -36,10 +36,9 @@ def remove_expired(run: Run) -> tuple[str, ...]:
             reader.registry.remove(info)
             shutil.rmtree(reader.folder / info.content, ignore_errors=True)
             removed.append(info.version)
+        collaborators.runs.remove(spec.name, expired_runs(entries, request.as_of))
     except GauntletError as problem:
-        collaborators.progress(f"old versions were not removed: {problem.what}")
-    for name in expired_runs(entries, request.as_of):
-        shutil.rmtree(collaborators.runs / spec.name / name, ignore_errors=True)
+        collaborators.progress(f"old versions or files were not removed: {problem.what}")
     if removed:
         collaborators.progress(f"removed versions that nothing needs: {', '.join(removed)}")
     return tuple(removed)

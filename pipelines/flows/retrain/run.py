@@ -24,7 +24,7 @@ from pipelines.data.reader import EventReader
 from pipelines.features.online.store import OnlineStore
 from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.flows.versions import VersionReader
-from pipelines.flows.workspace import Workspace
+from pipelines.flows.workspace import RunFolders, Workspace
 from pipelines.packaging.version import ModelVersion
 from pipelines.release.broken_windows.exclusions import with_exclusions
 from pipelines.release.ledger import Entry, Ledger
@@ -74,7 +74,7 @@ class RetrainCollaborators:
     """What a retraining works with.
 
     Arguments:
-        runs: folder of all runs.
+        runs: folders of all runs.
         fits: folder of what replayed candidates predicted, by content.
         load_spec: reads a declaration by the model's name.
         load_suite: reads the model's hand-written suite.
@@ -90,7 +90,7 @@ class RetrainCollaborators:
         fit: fits the declared estimator, as ``training.fit.fit``.
     """
 
-    runs: Path
+    runs: RunFolders
     fits: Path
     load_spec: Callable[[str], ModelSpec]
     load_suite: LoadSuite
@@ -289,6 +289,6 @@ def open_run(request: Request, collaborators: RetrainCollaborators) -> Run:
         plan=split_plan(spec, request.as_of),
         champion=champion,
         events=collaborators.open_events(common),
-        workspace=Workspace.open_locked(collaborators.runs / request.model / identity.id),
+        workspace=collaborators.runs.open_locked(request.model, identity.id),
         collaborators=collaborators,
     )

@@ -263,13 +263,14 @@ def write_candidate(
 
     folder = run.workspace.path(CANDIDATE)
     package = write(folder, serving)
-    if serving is twin:
-        return package
-    if earlier is None:
-        write(evidence_path(folder, TWIN), twin)
-    else:
-        copy_model(earlier.folder, evidence_path(folder, TWIN))
-    return measure_again(package, folder)
+    if serving is not twin:
+        if earlier is None:
+            write(evidence_path(folder, TWIN), twin)
+        else:
+            copy_model(earlier.folder, evidence_path(folder, TWIN))
+        package = measure_again(package, folder)
+    run.workspace.add_folder(CANDIDATE)
+    return package
 
 
 def _probabilities(run: Run) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -63,7 +62,7 @@ def perform(opened: UpdateRun) -> Iterator[Retraining]:
     skipped = skipped_because(opened)
     report = reports.features_report(run.id, frame, stops=not run.passes(frame.findings))
     if skipped:
-        shutil.rmtree(run.workspace.folder, ignore_errors=True)  # no decision would expire it
+        run.collaborators.runs.remove(run.spec.name, {run.id})  # no decision would expire it
         report = StepReport(step="features", run=run.id, summary=skipped, skipped=True, stops=True)
         yield Retraining(run, report, evidence)
         return

@@ -14,6 +14,7 @@ from pipelines.adapters.events.postgres import PostgresEvents
 from pipelines.data.events import EventSource, FileEvents
 from pipelines.data.ingest.partitions import write_events
 from pipelines.data.objects import ObjectStore
+from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot, open_streams, take_snapshot
 from pipelines.spec.model import ModelSpec
 
@@ -30,6 +31,10 @@ class World:
     def snapshot(self, as_of: datetime, reported: list[str] | None = None) -> Snapshot:
         report = reported.append if reported is not None else None
         return take_snapshot(self.spec.streams, as_of, {"sales": self.source}, self.cache, report)
+
+    def reader(self, cache: Path) -> EventReader:
+        """A reader on a machine with a cache of its own."""
+        return EventReader(lambda _: {"sales": self.source}, cache)
 
     def sales(self, snapshot: Snapshot) -> list[dict[str, Any]]:
         tables = open_streams(snapshot, self.spec.streams, self.cache, ibis.duckdb.connect())

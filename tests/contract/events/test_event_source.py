@@ -5,14 +5,17 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import ibis
 import pyarrow as pa
 import pytest
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.adapters.objects.s3 import S3Store
-from pipelines.core.errors import DataError, Unavailable
+from pipelines.core.errors import DataError, IntegrityError, Unavailable
 from pipelines.data.events import FileEvents
 from pipelines.data.objects import ObjectStore
+from pipelines.data.reader import EventReader
+from pipelines.data.snapshot import Snapshot
 from pipelines.spec.model import ModelSpec
 from tests.contract.events.event_world import World, file_source, postgres_source
 
@@ -209,3 +212,44 @@ def test_s3_that_goes_away_between_two_snapshots(
         world.snapshot(DAY_10 + timedelta(days=1))
     world.source = source
     assert world.snapshot(DAY_10).id == taken.id
+
+
+def rows_on(machine: EventReader, world: World, snapshot: Snapshot) -> list[str]:
+    with machine.tables(snapshot, world.spec.streams) as tables:
+        return tables["sales"].order_by("sale").to_pyarrow()["sale"].to_pylist()
+
+
+def test_another_machine_reads_the_rows_of_a_snapshot(
+    world: World, sales_rows: Rows, tmp_path: Path
+) -> None:
+    world.add(sales_rows(range(10)))
+    snapshot = world.snapshot(DAY_10)
+    world.add(sales_rows(range(10, 20)))
+    other = world.reader(tmp_path / "other")
+    assert rows_on(other, world, snapshot) == [f"s{number}" for number in range(10)]
+    streams = world.spec.streams
+    sums = [
+        machine.sums_of_weeks(snapshot, streams, ibis.duckdb.connect())
+        for machine in (other, world.reader(world.cache))
+    ]
+    assert sums[0] == sums[1]
+    assert other.copies(snapshot, streams, DAY_10) == world.reader(world.cache).copies(
+        snapshot, streams, DAY_10
+    )
+
+
+def test_rows_that_came_after_a_snapshot_are_not_in_it_on_another_machine(
+    world: World, sales_rows: Rows, tmp_path: Path
+) -> None:
+    """Files are read in the pinned version. A table has none, so late rows stop the run."""
+    world.add(sales_rows(range(10)))
+    snapshot = world.snapshot(DAY_10)
+    world.add(sales_rows([4]).set_column(0, "sale", pa.array(["late"])))
+    other = world.reader(tmp_path / "other")
+    if isinstance(world.source, FileEvents):
+        assert rows_on(other, world, snapshot) == [f"s{number}" for number in range(10)]
+        return
+    with pytest.raises(IntegrityError, match="no longer has the rows") as caught:
+        rows_on(other, world, snapshot)
+    assert "10 rows" in caught.value.wanted
+    assert "11 rows" in caught.value.got

@@ -11,7 +11,10 @@ from typing import Any
 from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.adapters.registry.mlflow import MlflowRegistry
 from pipelines.core.errors import StaleEvidenceError
+from pipelines.flows.retrain.request import Request, Step
+from pipelines.flows.retrain.steps import run_step
 from pipelines.release.registry import Registration
+from pipelines.wiring import connect
 from tests.support.pharmacy import SECOND, Pharmacy
 from tests.support.promotion_home import Home, inputs
 
@@ -51,16 +54,31 @@ def retrain(pharmacy: Pharmacy, place: str) -> int:
     Returns: 0 if the candidate was promoted, else 1.
     """
     ledger = pharmacy.parts().ledger
-    if place.startswith("rename "):
-        name = place.removeprefix("rename ")
-
-        def hook(event: str, arguments: Any) -> None:
-            if event == "os.rename" and Path(os.fsdecode(arguments[1])).match(name):
-                die()
-
-        sys.addaudithook(hook)
+    die_at_rename(place)
     parts = pharmacy.parts(registry=Mortal(pharmacy.registry, place), ledger=Mortal(ledger, place))
     return 0 if pharmacy.retrain(SECOND, parts=parts).outcome == "promote" else 1
+
+
+def die_at_rename(place: str) -> None:
+    """Die before the first rename whose target matches; other places are ignored."""
+    if not place.startswith("rename "):
+        return
+    name = place.removeprefix("rename ")
+
+    def hook(event: str, arguments: Any) -> None:
+        if event == "os.rename" and Path(os.fsdecode(arguments[1])).match(name):
+            die()
+
+    sys.addaudithook(hook)
+
+
+def retrain_step(step: Step, request: Request, place: str) -> int:
+    """One step of a retraining with the settings of the environment, until a rename.
+
+    Returns: 0 if the step has ended.
+    """
+    die_at_rename(place)
+    return 0 if run_step(step, request, connect().retraining).step == step else 1
 
 
 def promote(folder: Path, run: str, candidate: str, champion: str | None, place: str) -> int:

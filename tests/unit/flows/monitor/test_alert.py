@@ -12,6 +12,7 @@ import pytest
 
 from pipelines.adapters.alerts.file import AlertFile
 from pipelines.adapters.alerts.webhook import Webhook
+from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.errors import Unavailable
 from pipelines.flows.monitor.alert import AlertCollaborators, end_events, send_alerts, send_event
 from pipelines.flows.monitor.deliver import refuse_failures
@@ -84,6 +85,21 @@ def test_a_channel_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
         sent = send_alerts(report(FEED), own)
         assert sent.failures == ["there was no answer in time (webhook OPS_HOOK): 0.05 s"]
         assert len(lines(tmp_path)) == 1
+
+
+def test_two_machines_that_share_their_record_send_an_alert_once(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "shared")
+    with http_receiver() as server:
+        for day, home in enumerate(("a", "b", "a")):
+            own = collaborators(tmp_path / home, server.address, open_shared=lambda: store)
+            refuse_failures(send_alerts(report(FEED, at=MONDAY + day * DAY), own))
+            send_event("task x", failed(day), MONDAY, own)
+        end_events("demand", "task", collaborators(tmp_path / "b", "", open_shared=lambda: store))
+        again = collaborators(tmp_path / "a", server.address, open_shared=lambda: store)
+        send_event("task x", failed(9), MONDAY, again)
+        ids = [body["id"] for _, _, body in server.received]
+    assert len(ids) == 3
+    assert ids[1:] == ["run 0", "run 9"]
 
 
 def test_a_report_of_the_past_sends_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def test_a_request_whose_files_were_removed_is_answered_from_the_ledger(tmp_path
     home.declare()
     first = Request(model="sales", as_of=AS_OF - timedelta(days=8))
     decided = retrain(first, home.parts)
-    runs = home.parts.runs / "sales"
+    runs = home.parts.runs.folder / "sales"
     assert [one.name for one in runs.iterdir()] == [decided.run.id]
     later = retrain(Request(model="sales", as_of=AS_OF), home.parts)
     assert [one.name for one in runs.iterdir()] == [later.run.id]
