@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import Param
-from gauntlet_dags import Retries, as_of_param, crons_of, dag_of, scheduled
+from gauntlet_dags import as_of_param, crons_of, dag_of, scheduled
 from gauntlet_tasks import materialize_views
 
 PARAMS = as_of_param(
@@ -30,7 +30,7 @@ for model, schedule in scheduled("materialize"):
         f"Online features of {model.name}",
         schedule,
         PARAMS,
-        retries=Retries(delay=timedelta(seconds=10)),
+        retry_delay=timedelta(seconds=10),
         crons=crons_of(schedule),
     ) as dag:
         materialize_views(model.name)

@@ -7,11 +7,9 @@ occupied, and any component may restart.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from airflow.sdk import TriggerRule
 from gauntlet_assets import changes
-from gauntlet_dags import Retries, alert_connections, dag_of, scheduled
+from gauntlet_dags import alert_connections, dag_of, scheduled
 from gauntlet_operators import ReleaseApproval, ReleaseSteps
 
 for model, schedule in scheduled("release"):
@@ -21,7 +19,6 @@ for model, schedule in scheduled("release"):
         model,
         f"Live traffic of challengers of {model.name}",
         schedule,
-        retries=Retries(times=5, delay=timedelta(minutes=1)),
     ) as dag:
         approval = ReleaseApproval(task_id="approval", model=model.name, conn_ids=conn_ids)
         approval >> ReleaseSteps(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -51,6 +50,7 @@ CURED_BY_WAITING = ExceptionRetryPolicy(
     ],
     default=RetryAction.FAIL,
 )
+RETRIES = 5  # each after about twice the delay before: with 30 s, 15 to 31 minutes in all
 Job = Literal["backfill", "retrain", "materialize", "monitor", "release", "score", "update"]
 Schedule = (
     AssetOrTimeSchedule
@@ -192,14 +192,6 @@ def crons_of(schedule: Schedule | None) -> str:
     return timed.expression if isinstance(timed, single) else ""
 
 
-@dataclass(frozen=True)
-class Retries:
-    """The number of retries of a task, and the delay before each."""
-
-    times: int = 2
-    delay: timedelta = timedelta(seconds=30)
-
-
 def dag_of(
     job: Job,
     model: Model,
@@ -207,7 +199,7 @@ def dag_of(
     schedule: Schedule | None,
     params: Mapping[str, Param] | None = None,
     *,
-    retries: Retries = Retries(),
+    retry_delay: timedelta = timedelta(seconds=30),
     notes: str = "",
     **fields: str,
 ) -> DAG:
@@ -219,7 +211,8 @@ def dag_of(
         about: one line for the list of DAGs.
         schedule: when it runs.
         params: fields of the form that triggers a run.
-        retries: how a task is retried when waiting can help; everything else fails at once.
+        retry_delay: before the first retry of a task, where waiting can help; everything else
+            fails at once.
         notes: name of the file in ``dags/notes``; the job's by default. It explains the DAG to the
             person on call.
         fields: Markdown for the braces in these notes, besides the model's own fields.
@@ -240,8 +233,9 @@ def dag_of(
         tags={"gauntlet", job, model.name},
         default_args={
             "owner": model.owner,
-            "retries": retries.times,
-            "retry_delay": retries.delay,
+            "retries": RETRIES,
+            "retry_delay": retry_delay,
+            "retry_exponential_backoff": 2,
             "retry_policy": CURED_BY_WAITING,
             "on_failure_callback": [note_failure, *alerts.get(failed_task, [])],
             "on_success_callback": alerts.get(recovered_task, []),

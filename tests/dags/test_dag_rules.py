@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,17 @@ def test_a_failure_that_waiting_cannot_cure_is_not_retried(bag: Any) -> None:
                 f"{name}: {decide}"
             )
             assert decide[DataError] == decide[KeyError] == RetryAction.FAIL, f"{name}: {decide}"
+
+
+def test_retries_bridge_the_restart_of_a_service(bag: Any) -> None:
+    for name, dag in bag.dags.items():
+        for task in dag.tasks:
+            if not task.retries:
+                continue
+            doubled = task.retry_exponential_backoff
+            shortest = task.retry_delay * sum(doubled**n for n in range(task.retries))
+            assert doubled > 1, f"{name}: {task.task_id}"
+            assert shortest >= timedelta(minutes=5), f"{name}: {task.task_id} waits {shortest}"
 
 
 @pytest.mark.parametrize("path", AIRFLOW_FILES, ids=lambda path: path.name)
