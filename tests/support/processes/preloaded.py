@@ -12,13 +12,14 @@ from pipelines.adapters.third_party import settle_libraries
 
 _LATE = (
     *("mlflow.sklearn", "mlflow.pyfunc", "mlflow.cli", "mlflow.server.fastapi_app"),
-    *("skops.io", "matplotlib.figure", "pandas", "tests.support.kills.dying"),
+    *("matplotlib.figure", "pandas", "tests.support.kills.dying"),
 )
 
 
 def _import_everything() -> None:
     import pipelines
 
+    importlib.import_module("skops.io")  # looks into all loaded modules, so it is the first
     for found in pkgutil.walk_packages(pipelines.__path__, "pipelines."):
         with contextlib.suppress(ImportError):
             importlib.import_module(found.name)

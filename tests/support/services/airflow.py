@@ -50,7 +50,7 @@ def until(what: str, found: Callable[[], Any], patience_s: float = PATIENCE_S) -
     while not (observed := found()):
         if time.monotonic() - begun > patience_s:
             pytest.fail(f"not within {patience_s:.0f} s: {what}")
-        time.sleep(0.3)
+        time.sleep(1)  # the API server works for each look
     return observed
 
 
