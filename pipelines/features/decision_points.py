@@ -84,21 +84,23 @@ def decision_points(
         rows = rows.filter(_[AT] < end)
         return rows if first is None else rows.filter(_[AT] >= first)
     [use] = point_requests(spec)
-    return _grid(points, sources[use.source].cells, use.steps, first, end)
+    return _grid(points, sources[use.source], use.steps, first, end)
 
 
 def _grid(
-    points: GridPoints, cells: ibis.Table, steps: TimeGrid, first: int | None, end: int
+    points: GridPoints, source: PreAggregated, steps: TimeGrid, first: int | None, end: int
 ) -> ibis.Table:
     """Points of each entity while it has a known event younger than ``active_for``.
 
     They are in ``[first, end)``, microseconds since 1970.
     """
     keys = list(points.keys)
-    known = _[FIRST_KNOWN] if first is None else ibis.greatest(_[FIRST_KNOWN], steps.ceil(first))
+    known: Any = _[FIRST_KNOWN]
+    if first is not None:
+        known = ibis.greatest(known, steps.ceil(first))
     until = steps.ceil(_[NEWEST].max() + span(points.active_for))
     active = (
-        cells.filter([_[key].notnull() for key in keys])
+        source.cells.filter([_[key].notnull() for key in keys])
         .group_by([*keys, known.name(_BEGIN)])
         .agg(**{_END: ibis.least(until, end)})
         .filter(_[_BEGIN] < _[_END])
@@ -110,20 +112,28 @@ def _grid(
         **{_END: _[_END].max().over(until_now), _NEXT: _[_BEGIN].lead().over(in_order)}
     )
     until = ibis.least(past[_END], past[_NEXT].coalesce(past[_END]))
-    _check_number(past, until, steps)
+    # An entity has at most a point at each step from its first known event on. That is counted in
+    # much less time than the points.
+    entities = source.events.group_by(keys).agg(**{_BEGIN: known.min()}).filter(_[_BEGIN] < end)
+    if _number(entities, end, steps) > MOST_POINTS:
+        _check_number(_number(past, until, steps), steps)
     at = ibis.range(past[_BEGIN], until, steps.size).unnest()
     dense = past.select(*keys, **{AT: at})
     return dense.mutate(**{DECISION_TIME: instant(_[AT])})
 
 
-def _check_number(past: ibis.Table, until: Any, steps: TimeGrid) -> None:
-    """Check the number of points before they are made; runs one query over the entities.
+def _number(spans: ibis.Table, until: Any, steps: TimeGrid) -> float:
+    """The number of steps from ``:begin`` until another instant, over all rows; runs one query."""
+    points = spans.aggregate(points=((until - spans[_BEGIN]) / float(steps.size)).ceil().sum())
+    return points.to_pyarrow().to_pylist()[0]["points"] or 0.0
+
+
+def _check_number(number: float, steps: TimeGrid) -> None:
+    """Check the number of points before they are made.
 
     Raises:
         DataError: when there are more points than a frame can have.
     """
-    points = past.aggregate(points=((until - past[_BEGIN]) / float(steps.size)).sum())
-    number = points.to_pyarrow().to_pylist()[0]["points"] or 0.0
     if number > MOST_POINTS:
         raise DataError(
             "a model has too many decision points",

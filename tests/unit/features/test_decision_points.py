@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.core.errors import DataError, SpecError
+from pipelines.spec.model import ModelSpec
 from tests.support.feature_frame import at, declare
 
 Frame = Callable[..., list[dict[str, Any]]]
@@ -134,17 +135,17 @@ def test_label_for_an_absent_event_has_the_type_of_its_column(frame_of: Frame) -
         frame_of(spec, [{"t": 1, "amount": 1.0}], 24)
 
 
+def every_second(active_for: str) -> ModelSpec:
+    points = {**GRID, "every": "1s", "active_for": active_for}
+    return declare(points=points, split={"train": "7d", "recent": "1d"})
+
+
 def test_too_many_points_are_refused_before_they_are_made(frame_of: Frame) -> None:
-    every_second = declare(
-        points={
-            "kind": "grid",
-            "stream": "sales",
-            "keys": ["shop"],
-            "every": "1s",
-            "active_for": "36525d",
-        },
-        split={"train": "7d", "recent": "1d"},
-    )
     with pytest.raises(DataError, match="too many decision points") as caught:
-        frame_of(every_second, [{"t": 1, "amount": 1.0}], as_of=4 * 365 * 24)
+        frame_of(every_second("36525d"), [{"t": 1, "amount": 1.0}], as_of=4 * 365 * 24)
     assert "one at each step of 1s" in caught.value.got
+
+
+def test_points_that_a_silent_entity_does_not_have_are_not_counted(frame_of: Frame) -> None:
+    frame = frame_of(every_second("1m"), [{"t": 1, "amount": 1.0}], as_of=4 * 365 * 24)
+    assert len(frame) == 60
