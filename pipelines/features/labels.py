@@ -23,8 +23,6 @@ from pipelines.features.engine.pre_aggregation import (
     AggregateSpec,
     PreAggregated,
     Source,
-    Summed,
-    cells_of,
 )
 from pipelines.features.engine.time_grid import TimeGrid, instant, micros, span
 from pipelines.spec.fields import ColumnType
@@ -121,12 +119,11 @@ def _later_event(
     happened = {HAPPENED: -micros(_.event_time), KNOWN: -micros(_.known_time)}
     born = {BORN: _[HAPPENED] + 1, VISIBLE: _[HAPPENED] + 1}
     backwards = events.mutate(**happened).mutate(**born)
-    cells = cells_of(backwards, [*label.by, VISIBLE], ask.parts, TimeGrid(), Summed())
     mirrored = {AT: -_[AT]}
     found = cover(
         points.mutate(**mirrored),
         bare.mutate(**mirrored),
-        PreAggregated(cells, backwards),
+        PreAggregated(backwards, backwards),
         label.by,
         [ask],
     )

@@ -32,6 +32,8 @@ from pipelines.core.names import Column
 from pipelines.features.engine.distribution import DISTRIBUTION, VALUE, summarize
 from pipelines.features.engine.pre_aggregation import (
     BORN,
+    HAPPENED,
+    KNOWN,
     NEWEST,
     SMALL_UNITS,
     UNITS,
@@ -60,8 +62,8 @@ def cover(
         points: ``by``, int64 microseconds ``:at``, and any other columns.
         bare: the same points before anything was joined to them. The lookup uses these, so that a
             frame of many columns stays one chain of joins and is not built twice.
-        source: cells (and events, for distinct values) with ``by`` and the aggregates' parts, on a
-            grid that contains every point and of whose size every reach is a multiple.
+        source: cells and events with ``by`` and the aggregates' parts and columns, on a grid that
+            contains every point and of whose size every reach is a multiple.
         by: key columns. A row with a missing key matches no entity. Without key columns every point
             matches every row.
         asks: the aggregates to compute.
@@ -78,22 +80,20 @@ def cover(
     keys = bare.select(*by).filter([_[key].notnull() for key in by]).distinct()
     numbered = ibis.row_number().over(ibis.window(order_by=list(by)))
     owners = keys.mutate(**{OWNER: numbered})
-    requested = bare.join(owners, list(by)).select(OWNER, AT).distinct()
-    cells = source.cells.join(owners, list(by))
+    instants = bare.join(owners, list(by)).select(OWNER, AT)
+    requested = instants.distinct()
+    cells, events = (table.join(owners, list(by)) for table in (source.cells, source.events))
     paired = [ask for ask in asks if ask.aggregate in ("min", "max")]
     spread = [ask for ask in asks if ask.aggregate in DISTRIBUTION]
     swept = [ask for ask in asks if ask not in (*paired, *spread)]
     points = _attach(points, owners, by)
     if swept:
-        events = source.events.join(owners, list(by))
-        points = _attach(points, _sweep(cells, events, requested, swept), [OWNER, AT])
+        points = _attach(points, _sweep(cells, events, instants, swept), [OWNER, AT])
     for reach in sorted({ask.reach for ask in paired}):
         extremes = _extremes(cells, requested, [ask for ask in paired if ask.reach == reach])
         points = _attach(points, extremes, [OWNER, AT])
-    if spread:
-        events = source.events.join(owners, list(by))
-        for ask in spread:
-            points = _attach(points, _distribution(events, requested, ask), [OWNER, AT])
+    for ask in spread:
+        points = _attach(points, _distribution(events, requested, ask), [OWNER, AT])
     return points.drop(OWNER)
 
 
@@ -132,14 +132,16 @@ def _sweep(
             for kind in ("units", "small"):
                 if f"{kind}:{ask.of}" in cells.columns:
                     sums[f"{kind}:{ask.of}:{ask.reach}"] = (f"{kind}:{ask.of}", ask.reach)
-    last = sorted({ask.of for ask in asks if ask.aggregate == "last"})
-    cells = _ranked(cells, last) if last else cells
-    newest = {f"last:{column}:rank" for column in last}
-    newest |= {NEWEST for ask in asks if ask.aggregate in ("time_since", "newest")}
+    values = {
+        column: _ranked(events, column)
+        for column in sorted({ask.of for ask in asks if ask.aggregate == "last"})
+    }
+    ranks = {column: f"last:{column}:rank" for column in values}
+    newest = [NEWEST] if any(ask.aggregate in ("time_since", "newest") for ask in asks) else []
     spread = {f"distinct:{a.of}:{a.reach}": a for a in asks if a.aggregate == "distinct"}
     types = {
         **{name: cells.schema()[source] for name, (source, _reach) in sums.items()},
-        **{name: cells.schema()[name] for name in newest},
+        **dict.fromkeys([*newest, *ranks.values()], ibis.dtype("int64")),
         # As for counts: DuckDB's integer sums are wider than any stored column type.
         **{name: ibis.dtype("float64") for name in spread},
         _IS_POINT: ibis.dtype("boolean"),
@@ -153,7 +155,11 @@ def _sweep(
         name: ibis.ifelse(_[VISIBLE] < _[BORN] + reach, _[source], ibis.null())
         for name, (source, reach) in sums.items()
     }
-    branches = [branch(cells, _[VISIBLE], comes | {name: _[name] for name in newest})]
+    branches = [
+        branch(values[column], _[VISIBLE], {rank: _[rank]}) for column, rank in ranks.items()
+    ]
+    if comes or newest:
+        branches.append(branch(cells, _[VISIBLE], comes | {name: _[name] for name in newest}))
     for reach in sorted({reach for _source, reach in sums.values()}):
         goes = {name: -_[source] for name, (source, own) in sums.items() if own == reach}
         left = cells.filter(_[VISIBLE] < _[BORN] + reach)
@@ -166,43 +172,36 @@ def _sweep(
 
     # One row for each instant of a key: a point includes all changes at its own instant.
     totals = {name: _[name].sum().cast(types[name]) for name in (*sums, *spread)}
-    totals |= {name: _[name].max() for name in newest}
-    changes = ibis.union(*branches) if len(branches) > 1 else branches[0]
+    totals |= {name: _[name].max() for name in (*newest, *ranks.values())}
+    changes = ibis.union(*branches)
     instants = changes.group_by([OWNER, AT]).agg(**totals, **{_IS_POINT: _[_IS_POINT].max()})
     until_now = ibis.window(group_by=OWNER, order_by=AT, rows=(None, 0))
     running = {name: _[name].sum().over(until_now) for name in (*sums, *spread)}
-    running |= {name: _[name].max().over(until_now) for name in newest}
+    running |= {name: _[name].max().over(until_now) for name in (*newest, *ranks.values())}
     swept = instants.mutate(**running).filter(_[_IS_POINT])
-    for column in last:
-        swept = _look_up(swept, cells, column)
+    for column, rank in ranks.items():
+        swept = _attach(swept, values[column].drop(VISIBLE), [OWNER, rank])
     return swept.select(
         OWNER, AT, **{ask.name: _ANSWERS[ask.aggregate](swept, ask) for ask in asks}
     )
 
 
-def _ranked(cells: ibis.Table, columns: Sequence[str]) -> ibis.Table:
-    """Cells with the rank of their last value among the key's cells, as ``last:<column>:rank``.
+def _ranked(events: ibis.Table, column: Column) -> ibis.Table:
+    """The values of a column with their rank among those of their key, newest last.
 
     Engines are slow at running maxima of structs and fast at those of numbers.
     """
-    ranks = {}
-    for column in columns:
-        newest = _[f"last:{column}"]
-        order = [newest[field] for field in ("happened", "known", "value")]
-        rank = ibis.row_number().over(ibis.window(group_by=OWNER, order_by=order))
-        ranks[f"last:{column}:rank"] = ibis.ifelse(newest.isnull(), None, rank)
-    return cells.mutate(**ranks)
-
-
-def _look_up(swept: ibis.Table, ranked: ibis.Table, column: str) -> ibis.Table:
-    """The event time and value of the highest rank at each point."""
-    name = f"last:{column}"
-    values = ranked.filter(_[f"{name}:rank"].notnull()).select(
+    last = f"last:{column}"
+    ordered = ibis.window(group_by=OWNER, order_by=[HAPPENED, KNOWN, column])
+    return events.filter(_[column].notnull()).select(
         OWNER,
-        f"{name}:rank",
-        **{f"{name}:happened": _[name]["happened"], f"{name}:value": _[name]["value"]},
+        VISIBLE,
+        **{
+            f"{last}:rank": ibis.row_number().over(ordered),
+            f"{last}:happened": _[HAPPENED],
+            f"{last}:value": _[column],
+        },
     )
-    return _attach(swept, values, [OWNER, f"{name}:rank"])
 
 
 def _count(swept: ibis.Table, ask: AggregateSpec) -> Any:

@@ -66,11 +66,9 @@ class AggregateSpec:
     def parts(self) -> frozenset[str]:
         """The values that a cell must hold for it, as ``<kind>:<column>``."""
         kinds = {"count": ("n",), "sum": ("n", "units"), "mean": ("n", "units")}
-        kinds |= {"time_since": ("happened",), "newest": ("happened",), "distinct": ()}
-        kinds |= {"std": (), "median": (), "quantile": ()}
-        return frozenset(
-            f"{kind}:{self.of}" for kind in kinds.get(self.aggregate, (self.aggregate,))
-        )
+        kinds |= {"time_since": ("happened",), "newest": ("happened",)}
+        kinds |= {"min": ("min",), "max": ("max",)}  # the others are computed from events
+        return frozenset(f"{kind}:{self.of}" for kind in kinds.get(self.aggregate, ()))
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,10 @@ class Summed:
 
 @dataclass(frozen=True)
 class PreAggregated:
-    """A source: its cells, and its events with their times rounded up to the same grid."""
+    """A source: its cells, and its events with their times rounded up to the same grid.
+
+    Events also have their exact times, ``:happened`` and ``:known``.
+    """
 
     cells: ibis.Table
     events: ibis.Table
@@ -188,10 +189,6 @@ def _value(kind: str, column: str, summed: Summed) -> Any:
         return _summand(kind, _[column].cast("float64"), whole=column in summed.whole)
     if kind == "happened":
         return _[HAPPENED]
-    if kind == "last":
-        times = {"happened": _[HAPPENED], "known": _[KNOWN]}
-        newest = ibis.struct({**times, "value": _[column]})
-        return ibis.ifelse(_[column].isnull(), None, newest)
     return _[column]
 
 
@@ -230,7 +227,6 @@ _POOL: dict[str, Any] = {
     "units": lambda value: value.sum(),
     "small": lambda value: value.sum(),
     "happened": lambda value: value.max(),
-    "last": lambda value: value.max(),
     "min": lambda value: value.min(),
     "max": lambda value: value.max(),
 }
