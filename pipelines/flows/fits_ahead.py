@@ -79,8 +79,10 @@ class FitsAhead:
         """
         if self.history is None or self.history.spec.estimator.function is not None:
             return
+        from pipelines.training.estimator import distinct_seeds
+
         spec = self.history.spec
-        plan, (first, *others) = split_plan(spec, as_of), spec.seeds
+        plan, (first, *others) = split_plan(spec, as_of), distinct_seeds(spec)
         for window, seeds in ((plan.train, others), (plan.refit, [first])):
             if window is None or not seeds:
                 continue

@@ -5,6 +5,7 @@ It holds no classes of this project, so that a saved model loads where it is not
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -103,6 +104,23 @@ def declared_estimator(spec: ModelSpec, seed: int) -> BaseEstimator:
         search = spec.estimator.search
         check_updatable(estimator, search.parameters if search else {}, where)
     return estimator
+
+
+def distinct_seeds(spec: ModelSpec) -> tuple[int, ...]:
+    """The declared seeds without those that give the same estimator as an earlier one.
+
+    An estimator that draws nothing, such as ``LinearRegression``, has no ``random_state``: all
+    seeds give the same fit. A search and an own function use the seed themselves.
+
+    Raises:
+        SpecError: as ``build_pipeline``.
+    """
+    if spec.estimator.search is not None or spec.estimator.function is not None:
+        return spec.seeds
+    found: dict[bytes, int] = {}
+    for seed in spec.seeds:
+        found.setdefault(pickle.dumps(declared_estimator(spec, seed)), seed)
+    return tuple(found.values())
 
 
 def _library_estimator(

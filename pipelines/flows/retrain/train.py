@@ -133,7 +133,7 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
     if sample is not None:
         plan_package(sample, probabilities=_probabilities(run))  # refused before the long fits
     earlier = None if trial else version_of_twin(run)
-    twins, search = _fit_twins(run, rows, earlier)
+    twins, search = fit_twins(run, rows, earlier)
     scored = [score(twin, spec, recent) for twin in twins]
     columns = {
         f"{SEED}{number}": prediction_column(each.predictions) for number, each in enumerate(scored)
@@ -203,19 +203,26 @@ def _importance(run: Run, twin: Pipeline, recent: pd.DataFrame) -> Importance | 
         return None
 
 
-def _fit_twins(
+def fit_twins(
     run: Run, rows: pd.DataFrame, earlier: ModelVersion | None
 ) -> tuple[list[Pipeline], SearchResult | None]:
     """A pipeline for each seed; the first is an earlier version's refit if there is one.
 
-    With it the search of the first seed, if it was fitted with one.
+    With it the search of the first seed, if it was fitted with one. A seed that gives the same
+    estimator as the first one is not fitted again.
     """
+    from pipelines.training.estimator import distinct_seeds
+
     spec, search = run.spec, None
+    distinct = distinct_seeds(spec)
     twins: list[Pipeline] = []
     for number, seed in enumerate(spec.seeds, 1):
         if earlier is not None and number == 1:
             run.collaborators.progress(f"the twin is the refit of version {earlier.number}")
             twins.append(earlier.load_pipeline())
+            continue
+        if seed not in distinct:
+            twins.append(twins[0])
             continue
         run.collaborators.progress(
             f"fitting seed {number} of {len(spec.seeds)} on {len(rows):,} rows"

@@ -13,7 +13,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 from pipelines.core.errors import DataError, SpecError
 from pipelines.training.columns import categorical_features, feature_matrix
-from pipelines.training.estimator import build_pipeline, declared_estimator
+from pipelines.training.estimator import build_pipeline, declared_estimator, distinct_seeds
 from pipelines.training.fit import fit
 from pipelines.training.score import score
 
@@ -195,3 +195,27 @@ def test_a_frame_that_lacks_a_feature_or_holds_infinity_is_refused(regression, f
         feature_matrix(regression(), rows.assign(price=np.inf))
     with pytest.raises(DataError, match="not numbers"):
         feature_matrix(regression(), rows.assign(price="cheap"))
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "distinct"),
+    [
+        ("sklearn.linear_model.LinearRegression", {}, (11,)),
+        ("sklearn.ensemble.HistGradientBoostingRegressor", {}, (11, 12, 13)),
+        (
+            "sklearn.ensemble.BaggingRegressor",
+            {"estimator": "sklearn.linear_model.LinearRegression"},
+            (11, 12, 13),
+        ),
+    ],
+)
+def test_seeds_that_give_the_same_estimator_count_once(regression, path, parameters, distinct):
+    spec = regression(seeds=[11, 12, 13], **with_estimator(path, **parameters))
+    assert distinct_seeds(spec) == distinct
+
+
+def test_all_seeds_of_a_search_are_distinct(regression):
+    estimator = with_estimator("sklearn.linear_model.Lars")["estimator"]
+    search = {"parameters": {"n_nonzero_coefs": [1, 2]}}
+    spec = regression(seeds=[11, 12], estimator=estimator | {"search": search})
+    assert distinct_seeds(spec) == (11, 12)
