@@ -46,10 +46,14 @@ def store(rows: int) -> Path:
     return folder
 
 
-def declare(folder: Path) -> None:
+def declare(folder: Path, *, replayed_weeks: int | None = None) -> None:
     """The example model in ``folder``, trained on 36 weeks so that it uses the whole year.
 
     Features are fresh and the recent window promotes: by hand there is neither store nor traffic.
+
+    Arguments:
+        folder: gets ``models`` and ``expectations``.
+        replayed_weeks: past weeks that a first version is replayed in; ``None``: as by default.
     """
     for name in ("models", "expectations"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -57,5 +61,7 @@ def declare(folder: Path) -> None:
     declared = yaml.safe_load((PROJECT / "models" / "demand.yaml").read_text(encoding="utf-8"))
     declared["split"]["train"] = f"{TRAIN_DAYS}d"
     del declared["serving"], declared["rollout"]
+    if replayed_weeks is not None:
+        declared["gates"] = {"first_version": {"weeks": replayed_weeks}}
     text = yaml.safe_dump(declared, sort_keys=False)
     (folder / "models" / "demand.yaml").write_text(text, encoding="utf-8")
