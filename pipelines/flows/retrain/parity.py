@@ -1,17 +1,23 @@
-"""Compares the champion's logged features and answers with values recomputed from events."""
+"""Compares logged features and answers with values recomputed from events.
+
+The champion's log is checked, and that of each version that is champion of a segment, each by its
+own declaration.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import MICROSECOND, Window
 from pipelines.data.snapshot import Snapshot
-from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.frames import FRAME, read_rows, window_rows
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.retrain.train import CANDIDATE, train_candidate
 from pipelines.gates.availability.parity import (
@@ -23,9 +29,18 @@ from pipelines.gates.availability.parity import (
     requests_of,
     subsample_log,
 )
+from pipelines.gates.availability.parity_names import (
+    CANDIDATE_PREPROCESSING,
+    CHAMPION,
+    ParityNames,
+)
 from pipelines.packaging.package import verify_package
 from pipelines.packaging.version import ModelVersion, load_pipeline
 from pipelines.predictions.reader import read_log
+from pipelines.release.broken_windows.exclusions import with_exclusions
+from pipelines.release.ledger import Entry
+from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.verification import verified_entries
 from pipelines.spec.combine import other_names
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import EventPoints
@@ -34,7 +49,6 @@ if TYPE_CHECKING:
     import ibis
     import numpy as np
     import pandas as pd
-    from sklearn.pipeline import Pipeline
 
     from pipelines.gates.availability.parity_cause import FeatureAtOffsets
 
@@ -54,96 +68,167 @@ class ParityResult(Record):
 
 
 def check_parity(run: Run, snapshot: Snapshot) -> ParityResult:
-    """Features, preprocessing and answers of the champion's log in the newest stretch.
+    """Features, preprocessing and answers in the newest stretch of the log.
 
-    The stretch is as long as the recent window and ends as of the run.
+    The stretch is as long as the recent window and ends as of the run. The findings about versions
+    that are champions of segments follow those about the champion; everything else in the result
+    is about the champion.
 
     Returns:
         The result; empty if no answer was logged. If the log cannot be read, it contains a finding
         with the verdict ``no_data``.
     """
-    champion, plan = run.champion, run.plan
+    champion = run.champion
     if champion is None:
         return ParityResult()
-    window = Window(plan.as_of - run.spec.split.recent, plan.as_of)
+    found = _check_version(run, champion, CHAMPION, _frame_of_run(run, champion, snapshot))
+    segments = [
+        finding
+        for version in segment_versions(run)
+        for finding in _check_version(
+            run, version, ParityNames(version.number), _own_frame(run, version)
+        ).findings
+    ]
+    return found.model_copy(update={"findings": (*found.findings, *segments)})
+
+
+def segment_versions(run: Run) -> tuple[ModelVersion, ...]:
+    """The versions that are champions of segments, as the run found the ledger."""
+    state = ReleaseState.from_entries(run.spec.name, _entries(run))
+    numbers = state.segments.versions if state.segments else ()
+    return tuple(run.collaborators.versions.load(run.spec.name, one) for one in numbers)
+
+
+def _entries(run: Run) -> tuple[Entry, ...]:
+    """The ledger before the run's decision."""
+    entries = verified_entries(run.spec.name, run.collaborators.ledger)
+    decided = run.identity.decided
+    return entries if decided is None else entries[: decided.sequence - 1]
+
+
+class _Frame(NamedTuple):
+    """A version's streams in an open connection, and what reads its frame of a window."""
+
+    tables: Mapping[str, ibis.Table]
+    rows: Callable[[Window], pd.DataFrame]
+
+
+@contextmanager
+def _frame_of_run(run: Run, champion: ModelVersion, snapshot: Snapshot) -> Iterator[_Frame]:
+    with run.events.tables(snapshot, run.common.streams) as tables:
+        yield _Frame(tables, partial(champion_rows, run, champion))
+
+
+@contextmanager
+def _own_frame(run: Run, version: ModelVersion) -> Iterator[_Frame]:
+    """The frame of a version whose features and streams may not be in the run's frame."""
+    spec = with_exclusions(version.spec, _entries(run), run.plan.as_of)
+    events = run.collaborators.open_events(spec)
+    snapshot = events.snapshot(spec.streams, run.plan.as_of)
+    with events.tables(snapshot, spec.streams) as tables:
+        yield _Frame(tables, partial(window_rows, events, spec, snapshot, tables))
+
+
+def _check_version(
+    run: Run,
+    version: ModelVersion,
+    names: ParityNames,
+    opened: AbstractContextManager[_Frame],
+) -> ParityResult:
+    """Check the log of one version.
+
+    Arguments:
+        run: the opened run.
+        version: the version whose log is checked.
+        names: of the findings.
+        opened: its frame; not entered if nothing was logged.
+    """
+    as_of = run.plan.as_of
+    window = Window(as_of - run.spec.split.recent, as_of)
     try:
-        log = champion_log(run, champion, window)
+        log = version_log(run, version, window)
         if log is None:
             return ParityResult()
         log = subsample_log(log)
-        with run.events.tables(snapshot, run.common.streams) as tables:
-            rows = with_requests(
-                champion.spec, tables, champion_rows(run, champion, window), log, plan.as_of
-            )
-            at_offsets = recomputed(champion.spec, tables, plan.as_of)
-            parity = replay(champion.spec, rows, log, at_offsets)
-        newest = (plan.as_of - run.spec.gates.availability.lookback).replace(tzinfo=None)
-        lately = replay(champion.spec, rows, log[log["event_time"] >= newest])
-        requested, again, served = logged_requests(champion.spec, rows, log)
-        pipeline = champion.load_pipeline()
-        shared = _shared(parity, champion.spec, run.spec)
+        with opened as frame:
+            rows = with_requests(version.spec, frame.tables, frame.rows(window), log, as_of)
+            at_offsets = recomputed(version.spec, frame.tables, as_of)
+            parity = replay(version.spec, rows, log, at_offsets)
+        newest = (as_of - run.spec.gates.availability.lookback).replace(tzinfo=None)
+        lately = replay(version.spec, rows, log[log["event_time"] >= newest])
+        requested, again, served = logged_requests(version.spec, rows, log)
+        shared = _shared(parity, version.spec, run.spec)
         findings = (
-            *parity_findings(parity, run.spec, blocking=shared),
+            *parity_findings(parity, run.spec, blocking=shared, names=names),
             *_model_findings(
-                champion, pipeline, again, served, requested["prediction"].to_numpy("float64")
+                version, again, served, requested["prediction"].to_numpy("float64"), names
             ),
         )
     except DataError as problem:
-        return ParityResult(findings=(parity_impossible(problem),))
+        return ParityResult(findings=(parity_impossible(problem, names),))
     return ParityResult(
         parity=parity,
         unequal=shared,
         nulls={
             each.feature: (each.present, each.lost)
             for each in lately.features
-            if each.feature in _shared(lately, champion.spec, run.spec)
+            if each.feature in _shared(lately, version.spec, run.spec)
         },
         findings=findings,
     )
 
 
 def candidate_preprocessing(run: Run, champion: ModelVersion) -> tuple[Finding, ...]:
-    """Check the candidate's fitted preprocessing on the champion's served features, if logged.
+    """Check the candidate's fitted preprocessing on the served features, if they were logged.
 
+    They are those of the champion and of versions that are champions of segments.
     Features that only the candidate declares, or declares differently, are recomputed.
 
     Arguments:
         run: the opened run; its candidate has been trained.
+        champion: the champion.
 
     Raises:
         IntegrityError: the candidate's directory is not what was written.
     """
+    import pandas as pd
+
     from pipelines.gates.availability.parity_model import preprocessing_finding
 
     as_of = run.plan.as_of
     window = Window(as_of - run.spec.split.recent, as_of)
+    computed: list[pd.DataFrame] = []
+    served: list[dict[str, Any]] = []
     try:
-        log = champion_log(run, champion, window)
-        if log is None:
+        for version in (champion, *segment_versions(run)):
+            log = version_log(run, version, window)
+            if log is None:
+                continue
+            rows = read_rows(run.spec, run.workspace.path(FRAME), window)
+            _, again, features = logged_requests(run.spec, rows, subsample_log(log))
+            shared = {f.name for f in version.spec.features if f in run.spec.features}
+            computed.append(again)
+            served += [{name: one[name] for name in shared & one.keys()} for one in features]
+        if not computed:
             return ()
-        rows = read_rows(run.spec, run.workspace.path(FRAME), window)
-        _, again, served = logged_requests(run.spec, rows, subsample_log(log))
-        shared = {f.name for f in champion.spec.features if f in run.spec.features}
-        served = [{name: one[name] for name in shared & one.keys()} for one in served]
         folder = run.workspace.path(CANDIDATE)
         verify_package(train_candidate(run).package, folder)
         pipeline = load_pipeline(folder)
-        found = preprocessing_finding(
-            run.spec, pipeline, again, served, "availability.parity.candidate_preprocessing"
-        )
+        again = pd.concat(computed, ignore_index=True)
+        found = preprocessing_finding(run.spec, pipeline, again, served, CANDIDATE_PREPROCESSING)
     except DataError as problem:
         return (parity_impossible(problem),)
     return () if found is None else (found,)
 
 
-def champion_log(run: Run, champion: ModelVersion, window: Window) -> pd.DataFrame | None:
-    """The champion's logged answers in a window; None if nothing was logged.
+def version_log(run: Run, version: ModelVersion, window: Window) -> pd.DataFrame | None:
+    """A version's logged answers in a window; None if nothing was logged.
 
     Raises:
         DataError: the log does not match ``spec.predictions``.
     """
     log = read_log(run.events, run.spec.name, window)
-    log = None if log is None else log[log["version"] == champion.number]
+    log = None if log is None else log[log["version"] == version.number]
     return log if log is not None and len(log) else None
 
 
@@ -222,19 +307,18 @@ def recomputed(
 
 
 def _model_findings(
-    champion: ModelVersion,
-    pipeline: Pipeline,
+    version: ModelVersion,
     rows: pd.DataFrame,
     served: list[dict[str, Any]],
     answers: np.ndarray,
+    names: ParityNames,
 ) -> tuple[Finding, ...]:
     from pipelines.gates.availability.parity_model import prediction_finding, preprocessing_finding
 
+    spec, pipeline, number = version.spec, version.load_pipeline(), version.number
     found = (
-        preprocessing_finding(
-            champion.spec, pipeline, rows, served, "availability.parity.preprocessing"
-        ),
-        prediction_finding(champion.spec, pipeline, rows, served, answers, champion.number),
+        preprocessing_finding(spec, pipeline, rows, served, names.preprocessing),
+        prediction_finding(spec, pipeline, rows, served, answers, number, names.prediction),
     )
     return tuple(each for each in found if each is not None)
 

@@ -22,6 +22,7 @@ from pipelines.gates.availability.parity_cause import (
     LikelyCause,
     likely_cause,
 )
+from pipelines.gates.availability.parity_names import CHAMPION, ParityNames
 from pipelines.gates.availability.value_comparison import (
     as_number,
     is_missing,
@@ -37,7 +38,6 @@ from pipelines.stats.proportion import wilson_interval
 from pipelines.training.row_sets import row_ids
 from pipelines.training.split import decision_times
 
-NAME = "availability.parity"
 MOST_REQUESTS = 100_000  # largest number of requests to compare, selected by a hash of their ids
 MOST_EXAMPLES = 3
 LEVEL = 0.95
@@ -166,7 +166,10 @@ def requests_of(spec: ModelSpec, log: pd.DataFrame) -> pd.DataFrame:
 
 
 def parity_findings(
-    parity: Parity, spec: ModelSpec, blocking: Collection[str] | None = None
+    parity: Parity,
+    spec: ModelSpec,
+    blocking: Collection[str] | None = None,
+    names: ParityNames = CHAMPION,
 ) -> tuple[Finding, ...]:
     """Return one finding per feature, which fails if too many values are unequal.
 
@@ -177,11 +180,12 @@ def parity_findings(
         parity: result of the replay.
         spec: the declaration, with the limit.
         blocking: features whose findings are blocking; None for all features.
+        names: of the findings.
     """
     if not parity.compared:
         return (
             make_finding(
-                NAME,
+                names.whole,
                 Verdict.INCONCLUSIVE,
                 f"none of {parity.requests} logged requests is at a decision point of the "
                 "declaration, so the served values cannot be recomputed",
@@ -190,14 +194,14 @@ def parity_findings(
         )
     limit = spec.gates.audit.unequal_share
     return tuple(
-        _finding(each, limit, blocking=blocking is None or each.feature in blocking)
+        _finding(each, names, limit, blocking=blocking is None or each.feature in blocking)
         for each in parity.features
     )
 
 
-def parity_impossible(problem: DataError) -> Finding:
+def parity_impossible(problem: DataError, names: ParityNames = CHAMPION) -> Finding:
     """Return the finding for a log that cannot be replayed; it blocks until a person waives it."""
-    return make_finding(NAME, Verdict.NO_DATA, problem.summary)
+    return make_finding(names.whole, Verdict.NO_DATA, problem.summary)
 
 
 def beyond(share: float, interval: Interval, limit: float) -> Verdict:
@@ -207,7 +211,7 @@ def beyond(share: float, interval: Interval, limit: float) -> Verdict:
     return Verdict.FAIL if (interval.low or 0.0) > limit else Verdict.INCONCLUSIVE
 
 
-def _finding(each: FeatureParity, limit: float, *, blocking: bool) -> Finding:
+def _finding(each: FeatureParity, names: ParityNames, limit: float, *, blocking: bool) -> Finding:
     low, verdict = each.interval.low or 0.0, beyond(each.share, each.interval, limit)
     summary = (
         f"{each.unequal} of {each.requests} logged values differ from recomputed ones "
@@ -223,7 +227,7 @@ def _finding(each: FeatureParity, limit: float, *, blocking: bool) -> Finding:
         summary += f"; {each.filled_share:.2%} were served as missing and are not"
     status = "is served as it is computed" if verdict is Verdict.PASS else "is served differently"
     return make_finding(
-        f"availability.parity.{each.feature}",
+        names.feature(each.feature),
         verdict,
         f"{each.feature} {status}: {summary}",
         Measurement(

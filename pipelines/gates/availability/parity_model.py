@@ -11,6 +11,7 @@ import pandas as pd
 from pipelines.core.arrays import Floats, Mask
 from pipelines.core.findings import Finding, Measurement, make_finding
 from pipelines.gates.availability.parity import LEVEL, beyond
+from pipelines.gates.availability.parity_names import CHAMPION
 from pipelines.gates.availability.value_comparison import value_text, values_equal
 from pipelines.spec.model import ModelSpec
 from pipelines.stats.proportion import wilson_interval
@@ -78,6 +79,7 @@ def prediction_finding(
     served: Sequence[dict[str, Any]],
     answers: Floats,
     version: str,
+    name: str = CHAMPION.prediction,
 ) -> Finding | None:
     """Compare logged predictions with those of the registered version for the same inputs.
 
@@ -88,6 +90,7 @@ def prediction_finding(
         served: the features of each request as served; requests that lack a feature are left out.
         answers: predictions as logged, shape (requests,).
         version: version number in the log.
+        name: name of the finding.
 
     Returns:
         The finding, or None if no request was logged with all features.
@@ -106,7 +109,7 @@ def prediction_finding(
         example = f", such as {value_text(float(logged[at]))} for {value_text(float(again[at]))}"
     return _finding(
         spec,
-        "availability.parity.prediction",
+        name,
         unequal,
         good=f"the service predicts as version {version} does",
         bad=f"logged predictions differ from those of version {version}, which the log names: the "

@@ -164,6 +164,28 @@ AVAILABILITY = (
         "Check which version the service has loaded, restart it, and retrain as of now.",
     ),
     FindingEntry(
+        "availability.segment_parity.<version>",
+        "The logged requests of a segment's champion match no decision point of its declaration.",
+        "Check whether the declaration of the decision points has changed.",
+        "no",
+    ),
+    FindingEntry(
+        "availability.segment_parity.<version>.<feature>",
+        "Values that a segment's champion was served differ from the recomputed ones.",
+        "The reason names the likely cause; see the availability guide.",
+        "depends",
+    ),
+    FindingEntry(
+        "availability.segment_parity.<version>.preprocessing",
+        "The preprocessing of a segment's champion turns equal inputs into different outputs.",
+        "Look for types or spellings that change on the way to the model.",
+    ),
+    FindingEntry(
+        "availability.segment_parity.<version>.prediction",
+        "The segment's champion named in the log gives other answers to the logged inputs.",
+        "Check which version the service has loaded, restart it, and retrain as of now.",
+    ),
+    FindingEntry(
         "availability.serialization",
         "The model is a pickle, so loading it can run code. skops cannot store the estimator.",
         "Load the version only from a registry you trust.",

@@ -58,24 +58,28 @@ def log_predictions(
     days: int = 6,
     answers: Callable[[Any], Any] = lambda answers: answers,
     rows: pd.DataFrame | None = None,
+    version: str = "1",
 ) -> None:
-    """Log the features and answers of version 1 on its last days, in the store of the events.
+    """Log the features and answers of a version on its last days, in the store of the events.
 
     Arguments:
         serve: the features that reach the model.
         answers: what becomes of its answers on their way into the log.
         rows: points of the requests; default: the newest of the one run's frame.
+        version: the version that answers, with its own declaration.
     """
     parts = pharmacy.parts()
-    spec = parts.load_spec("demand")
+    spec = parts.versions.load("demand", version).spec
     points = frame_rows(pharmacy, days) if rows is None else rows
     served = serve(spec, points)
-    folder = parts.registry.download(parts.registry.get("demand", "1"), pharmacy.home / "versions")
+    folder = parts.registry.download(
+        parts.registry.get("demand", version), pharmacy.home / "versions"
+    )
     inputs = points.assign(**{str(name): served[name] for name in served})
     predictions = score(mlflow.sklearn.load_model(str(folder)), spec, inputs).predictions
     stream = declared_log(spec.name)
     assert stream.source.kind == "files"
-    log = prediction_log(spec, points, served, answers(predictions), version="1")
+    log = prediction_log(spec, points, served, answers(predictions), version=version)
     write_events(
         LocalStore(Path(pharmacy.store)), str(stream.source.path), log, str(stream.known_time)
     )
