@@ -10,6 +10,7 @@ from pipelines.release.champion_periods import anchors
 from pipelines.release.ledger import Entry
 from pipelines.release.registry import VersionInfo
 from pipelines.release.rollback import former_champions
+from pipelines.release.rollout.segment_periods import segment_periods
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.spec.training import RefreshGate
 
@@ -78,11 +79,14 @@ def expired_runs(entries: Sequence[Entry], as_of: datetime) -> tuple[str, ...]:
 
 
 def _replaced(entries: Sequence[Entry], watched: datetime) -> set[str | None]:
-    """Versions that were replaced since an instant."""
-    return {
+    """Versions that were replaced since an instant, also as champion of a segment."""
+    whole = {
         entry.champion_before
         for entry in entries
         if entry.moves and max(entry.as_of, entry.recorded_at) > watched
+    }
+    return whole | {
+        one.version for one in segment_periods(entries) if one.end and one.end > watched
     }
 
 

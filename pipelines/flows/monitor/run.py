@@ -21,7 +21,11 @@ from pipelines.flows.monitor.fresh_drift import FreshDrift, fresh_drift
 from pipelines.flows.monitor.incoming import arrivals, check_windows, repeat_alarms
 from pipelines.flows.monitor.outcomes import Outcomes, read_outcomes, shared_spec
 from pipelines.flows.monitor.quiet_contract import quiet_windows
-from pipelines.flows.monitor.segment_answers import SegmentAnswers, read_segment_answers
+from pipelines.flows.monitor.segment_answers import (
+    SegmentAnswers,
+    read_segment_answers,
+    versions_in,
+)
 from pipelines.flows.monitor.training_range import range_checks
 from pipelines.flows.versions import VersionReader
 from pipelines.gates.refresh.record import RefreshRecord
@@ -62,7 +66,7 @@ from pipelines.release.champion_periods import (
 from pipelines.release.ledger import Entry
 from pipelines.release.retrain_reason import retraining_hold
 from pipelines.release.rollback import former_champions
-from pipelines.release.rollout.state import ReleaseState
+from pipelines.release.rollout.segment_periods import segment_periods
 from pipelines.release.verification import verified_entries
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import inside
@@ -218,9 +222,11 @@ def _observe(opened: _Opened) -> MonitorReport:
 
 
 def _segment_answers(opened: _Opened, window: Window) -> SegmentAnswers | None:
-    """What the champions of segments answered in a window."""
-    state = ReleaseState.from_entries(opened.spec.name, opened.entries)
-    return read_segment_answers(opened.spec.name, state.segments, window, opened.collaborators)
+    """What the champions of segments answered in a window, if they are still in the registry."""
+    periods, collaborators = segment_periods(opened.entries), opened.collaborators
+    numbers = versions_in(periods, window)
+    versions = _loaded(collaborators.versions, opened.spec.name, numbers) if numbers else ()
+    return read_segment_answers(periods, versions, window, collaborators)
 
 
 def _newcomers(spec: ModelSpec, outcomes: Outcomes, as_of: datetime) -> str:

@@ -1,9 +1,10 @@
-"""The answers of the versions that are champion of some segments, on recent decision points."""
+"""The answers of the versions that were champion of some segments, on recent decision points."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +13,9 @@ from pipelines.core.arrays import Floats, Mask
 from pipelines.core.time import Window, utc
 from pipelines.flows.frames import window_rows
 from pipelines.flows.monitor.collaborators import MonitorCollaborators
+from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.segments import segment_text
-from pipelines.release.rollout.segment_champions import SegmentChampions
+from pipelines.release.rollout.segment_periods import SegmentPeriod
 from pipelines.training.split import decision_times
 
 if TYPE_CHECKING:
@@ -24,11 +26,11 @@ _ANSWER = "prediction"
 
 @dataclass(frozen=True)
 class SegmentAnswers:
-    """What the champions of segments answer.
+    """What the champions of segments answered.
 
     Arguments:
         keys: of the model's decision points.
-        rows: the points that they answer, with ``decision_time`` and ``prediction``.
+        rows: the points that they answered, with ``decision_time`` and ``prediction``.
     """
 
     keys: tuple[str, ...]
@@ -49,20 +51,20 @@ class SegmentAnswers:
 
 
 def read_segment_answers(
-    model: str,
-    champions: SegmentChampions | None,
+    periods: Sequence[SegmentPeriod],
+    versions: Iterable[ModelVersion],
     window: Window,
     collaborators: MonitorCollaborators,
 ) -> SegmentAnswers | None:
-    """Score the points that champions of segments answer, each since it is champion.
+    """Score the points that champions of segments answered, each while it was champion.
 
     Each version reads its own features, because it may declare others than the champion.
 
     Arguments:
-        model: name of the model.
-        champions: the champions of segments; None if there are none.
+        periods: when each version was champion of a segment.
+        versions: those of them that the registry still has.
         window: decision times, until the instant of the report.
-        collaborators: reads versions and events.
+        collaborators: reads events.
 
     Returns: the answers, or None without such champions.
     """
@@ -70,31 +72,47 @@ def read_segment_answers(
 
     from pipelines.training.score import score
 
-    if champions is None:
-        return None
     parts: list[pd.DataFrame] = []
     keys: Sequence[str] = ()
-    for number in champions.versions:
-        version = collaborators.versions.load(model, number)
+    for version in versions:
         spec, keys = version.spec, version.spec.points.keys
         events = collaborators.open_events(spec)
         snapshot = events.snapshot(spec.streams, window.end)
         with events.tables(snapshot, spec.streams) as tables:
             rows = window_rows(events, spec, snapshot, tables, window)
-        mine = rows[answered_points(champions, number, rows)].reset_index(drop=True)
+        mine = rows[answered_points(periods, version.number, rows)].reset_index(drop=True)
         answers = np.zeros(0)
         if len(mine):
             answers = score(version.load_pipeline(), spec, mine).predictions
         parts.append(mine[[*keys, "decision_time"]].assign(**{_ANSWER: answers}))
-    return SegmentAnswers(tuple(keys), pd.concat(parts, ignore_index=True))
+    return SegmentAnswers(tuple(keys), pd.concat(parts, ignore_index=True)) if parts else None
 
 
-def answered_points(champions: SegmentChampions, number: str, rows: pd.DataFrame) -> Mask:
-    """Which points a version answers as champion of their segment, shape (rows,)."""
-    values, decided = rows[champions.column].map(segment_text), decision_times(rows)
+def versions_in(periods: Iterable[SegmentPeriod], window: Window) -> tuple[str, ...]:
+    """The versions that were champion of a segment in a window, each once."""
+    return tuple(
+        dict.fromkeys(
+            one.version
+            for one in periods
+            if one.start < window.end and (one.end is None or one.end > window.start)
+        )
+    )
+
+
+def answered_points(periods: Iterable[SegmentPeriod], number: str, rows: pd.DataFrame) -> Mask:
+    """Which points a version answered as champion of their segment, shape (rows,)."""
+    decided = decision_times(rows)
     found = np.zeros(len(rows), np.bool_)
-    for value, one in champions.champions.items():
-        if one.version == number:
-            since = utc(one.since).replace(tzinfo=None)
-            found |= ((values == value) & (decided >= since)).to_numpy(bool)
+    for one in periods:
+        if one.version == number and one.column in rows:
+            there = (rows[one.column].map(segment_text) == one.value) & (
+                decided >= _naive(one.start)
+            )
+            if one.end is not None:
+                there &= decided < _naive(one.end)
+            found |= there.to_numpy(bool)
     return found
+
+
+def _naive(instant: datetime) -> datetime:
+    return utc(instant).replace(tzinfo=None)

@@ -21,17 +21,18 @@ EVIDENCE_HASH = "ab" * 32
 
 
 class Book:
-    """A ledger in memory."""
+    """A ledger in memory. Its entries are recorded at ``now``."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.now = NOW
         self.add("first_version", "first", after="1")
 
     def add(self, kind: str, run: str, after: str | None = None, **more: object) -> Entry:
         head = self.entries[-1] if self.entries else None
         champion = head.champion_after if head else None
         change = draft(kind, run, champion, after or champion, **more)
-        entry = Entry.append_to(change, head, NOW)
+        entry = Entry.append_to(change, head, self.now)
         self.entries.append(entry)
         return entry
 

@@ -11,6 +11,7 @@ from pipelines.release.policies import Lane
 from pipelines.release.policy import Decision, Facts
 from pipelines.release.registry import VersionInfo
 from pipelines.release.retention import expired_runs, expired_versions
+from pipelines.release.rollout.segment_champions import SegmentChange
 from pipelines.spec.training import RefreshGate
 
 START = parse_instant("2024-01-01")
@@ -81,6 +82,23 @@ class Chain:
         )
         self.entries.append(Entry.append_to(draft, head, START + week * WEEK))
 
+    def change_segment(self, week: int, number: int | None) -> None:
+        """Another version, or the champion, answers line 7 from now on."""
+        head = self.entries[-1]
+        draft = NewEntry(
+            model="m",
+            kind="segment_rollback" if number is None else "segment_promotion",
+            run=f"s{week}",
+            as_of=START + week * WEEK,
+            champion_before=head.champion_after,
+            champion_after=head.champion_after,
+            reasons=("r",),
+            segments=SegmentChange(
+                column="line", values=("7",), version=None if number is None else str(number)
+            ),
+        )
+        self.entries.append(Entry.append_to(draft, head, START + week * WEEK))
+
 
 def removed(chain: Chain, versions: list[VersionInfo], week: int) -> list[str]:
     now = START + week * WEEK
@@ -106,6 +124,19 @@ def test_a_replaced_version_is_kept_while_it_is_watched_and_the_newest_one_for_a
     assert removed(chain, versions, 61) == []
     assert removed(chain, versions, 63) == ["1"], "replaced 53 weeks ago"
     assert removed(chain, versions, 200) == ["1"], "a rollback would restore version 2"
+
+
+def test_a_segments_champion_is_kept_and_watched_after_it_was_replaced() -> None:
+    chain = Chain()
+    chain.add(0, 1, promoted=True)
+    for week in (1, 2):
+        chain.add(week, week + 1, promoted=False)
+    chain.change_segment(3, 2)
+    versions = [version(1, 0), version(2, 1), version(3, 2)]
+    assert removed(chain, versions, 200) == ["3"], "version 2 answers line 7"
+    chain.change_segment(200, None)
+    assert removed(chain, versions, 251) == ["3"]
+    assert removed(chain, versions, 253) == ["2", "3"], "taken back 53 weeks ago"
 
 
 @pytest.mark.parametrize("outcome", ["start_rollout", "await_review"])
