@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -30,6 +30,15 @@ def segment_of(entity: Mapping[str, Any], column: str) -> str | None:
     """The value of an entity's key as text; None if the entity has no such key."""
     value = entity.get(column)
     return None if value is None else segment_text(value)
+
+
+def segment_words(column: str, values: Iterable[str]) -> str:
+    """Segments in words.
+
+    >>> segment_words("line", ("7", "9"))
+    'line 7, line 9'
+    """
+    return ", ".join(f"{column} {value}" for value in values)
 
 
 def segment_text(value: Any) -> str:

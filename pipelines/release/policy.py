@@ -16,6 +16,7 @@ from pydantic import Field
 
 from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.core.records import Instant, Record, digest_of
+from pipelines.predictions.segments import segment_words
 from pipelines.release.policies import CURRENT, Case, Lane, Policy
 
 
@@ -94,6 +95,7 @@ class Facts(Record):
         description="another version that has the place",
     )
     segments: tuple[str, ...] = Field(default=(), description="that it is promoted for; none: all")
+    segment_column: str = Field(default="", description="the key that these are values of")
     segment_champions: str = Field(default="", description="that a canary compared with, in words")
     segment_champions_at_decision: str = Field(default="", description="the lineage's, likewise")
     waived: tuple[str, ...] = Field(default=(), description="names of findings, spelled out")
@@ -283,7 +285,10 @@ def _first(judged: _Judged) -> Iterable[str]:
 
 def _for_segments(judged: _Judged) -> Iterable[str]:
     if (facts := judged.facts).case == "segments":
-        yield f"shown to gain in {', '.join(facts.segments)}, and promoted there only"
+        column = facts.segment_column  # entries of earlier releases have none
+        words = segment_words(column, facts.segments)
+        named = words if column else ", ".join(facts.segments)
+        yield f"shown to gain in {named}, and promoted there only"
 
 
 def _passed(judged: _Judged) -> Iterable[str]:

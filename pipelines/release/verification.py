@@ -256,7 +256,11 @@ def _canary_errors(state: ReleaseState, entry: Entry) -> Iterator[str]:
 def _segment_promotion_errors(state: ReleaseState, entry: Entry, facts: Facts) -> Iterator[str]:
     """A promotion for segments names those that its findings show to gain, and no others."""
     change = entry.segments
-    if change is None or change.version != facts.candidate or change.values != facts.segments:
+    same = change is not None and (
+        (change.version, change.values) == (facts.candidate, facts.segments)
+        and facts.segment_column in ("", change.column)
+    )
+    if change is None or not same:
         yield "is a promotion for segments, and its judgement names others"
         return
     if state.segments is not None and state.segments.column != change.column:

@@ -8,6 +8,7 @@ import pytest
 
 from pipelines.adapters.database import open_engine
 from pipelines.adapters.ledger.sql import SqlLedger
+from pipelines.adapters.ledger.witness import FileWitness
 from pipelines.adapters.registry.folder import FolderRegistry
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.time import FixedClock
@@ -73,6 +74,17 @@ class Home:
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+    """A home whose ledger is in a file or in PostgreSQL, with its witness in the home."""
+    made = Home(tmp_path)
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    if request.param == "postgresql":
+        url = str(request.getfixturevalue("postgres_url"))
+    made.ledger = SqlLedger(open_engine(url), CLOCK, FileWitness(tmp_path / "witness"))
+    return made
 
 
 def passing(*names: str, verdict: Verdict = Verdict.PASS) -> tuple[Finding, ...]:

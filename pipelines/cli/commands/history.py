@@ -16,6 +16,7 @@ from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE
 from pipelines.gates.canary.refresh_gain import PAYS
 from pipelines.gates.refresh.names import STOP
+from pipelines.predictions.segments import segment_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,8 +198,8 @@ def _changed_text(entry: Entry) -> str:
     """What a rollback changed."""
     if entry.segments is None:
         return f"{entry.champion_before} -> {entry.champion_after}"
-    values = rich_text(", ".join(entry.segments.values))
-    return f"version {entry.champion_after} answers {entry.segments.column} {values} again"
+    named = segment_words(entry.segments.column, entry.segments.values)
+    return f"version {entry.champion_after} answers {rich_text(named)} again"
 
 
 def _untold(connections: Connections, name: str) -> list[str]:

@@ -45,6 +45,7 @@ from pipelines.gates.canary.success import (
     primary_finding,
 )
 from pipelines.gates.canary.sums import CanaryEvidence
+from pipelines.predictions.segments import segment_words
 from pipelines.spec.rollout import Canary, Rollout
 
 
@@ -229,8 +230,7 @@ def _judge_by_segments(
             else one
             for one in everything
         )
-        named = ", ".join(f"{column} {value}" for value in winners)
-        reason = f"not better for all; shown to gain in {named}"
+        reason = f"not better for all; shown to gain in {segment_words(column, winners)}"
         return _Judged(CanaryStep.PROMOTE_SEGMENTS, (reason,), counted, gaining=winners)
     open_ = tuple(
         f"{one.name}: {one.verdict}" for one in everything if one.verdict is not Verdict.PASS

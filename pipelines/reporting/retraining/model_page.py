@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pipelines.core.addresses import version_link
 from pipelines.core.markup import markdown_text
+from pipelines.predictions.segments import segment_words
 from pipelines.release.explanation import explain_entry
 from pipelines.release.ledger import Entry
 from pipelines.release.rollout.state import ReleaseState
@@ -65,8 +66,8 @@ def _answering(model: str, entry: Entry) -> str:
     if entry.segments is None:
         return _version(model, entry.champion_after)
     version = _version(model, entry.segments.version or entry.champion_after)
-    values = ", ".join(entry.segments.values)
-    return f"{version} for {markdown_text(f'{entry.segments.column} {values}')}"
+    named = segment_words(entry.segments.column, entry.segments.values)
+    return f"{version} for {markdown_text(named)}"
 
 
 def _version(model: str, version: str | None) -> str:

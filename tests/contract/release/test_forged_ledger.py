@@ -2,15 +2,12 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from pipelines.adapters.database import open_engine
-from pipelines.adapters.ledger.sql import ENTRIES, SqlLedger
-from pipelines.adapters.ledger.witness import FileWitness
+from pipelines.adapters.ledger.sql import ENTRIES
 from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Verdict
 from pipelines.core.time import epoch_us
@@ -21,20 +18,14 @@ from pipelines.release.rollout.segment_champions import SegmentChange
 from pipelines.release.rollout.transition import Stage, Transition
 from pipelines.release.verification import verified_entries
 from pipelines.spec.training import BudgetGate
-from tests.support.promotion_home import AT, CLOCK, Home, inputs
+from tests.support.promotion_home import AT, Home, inputs
 
 LATER = datetime(2026, 1, 6, tzinfo=UTC)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
-    """A home whose ledger is in a file or in PostgreSQL, with its witness in the home."""
-    made = Home(tmp_path)
-    url = f"sqlite:///{tmp_path}/ledger.db"
-    if request.param == "postgresql":
-        url = str(request.getfixturevalue("postgres_url"))
-    made.ledger = SqlLedger(open_engine(url), CLOCK, FileWitness(tmp_path / "witness"))
-    return made
+@pytest.fixture
+def home(either_home: Home) -> Home:
+    return either_home
 
 
 @pytest.fixture
@@ -118,11 +109,11 @@ def out_of_turn(first: str, second: str) -> NewEntry:
     return moved("rollout")(first, first).model_copy(update={"transition": transition})
 
 
-def for_segments(change: SegmentChange) -> Callable[[str, str], NewEntry]:
-    """A promotion for segments that no canary made."""
+def for_segments(change: SegmentChange, column: str = "") -> Callable[[str, str], NewEntry]:
+    """A promotion for segments that no canary made, judged for values of a column."""
 
     def make(first: str, second: str) -> NewEntry:
-        facts = {"rollout": "complete", "segments": ("7",)}
+        facts = {"rollout": "complete", "segments": ("7",), "segment_column": column}
         found = judged("x", second, first, policy=CURRENT.version, **facts)
         promotion = {"kind": "segment_promotion", "champion_after": first, "segments": change}
         return found.model_copy(update=promotion)
@@ -168,6 +159,10 @@ FORGERIES: dict[str, tuple[Callable[[str, str], NewEntry], str]] = {
     "it promotes for a segment that was never shown to gain": (
         for_segments(SegmentChange(column="line", values=("7",), version="2")),
         "is a segment_promotion by the judgement hold",
+    ),
+    "it promotes for a segment of another column than was judged": (
+        for_segments(SegmentChange(column="line", values=("7",), version="2"), "shop"),
+        "its judgement names others",
     ),
     "it returns a segment that had no champion": (returned, "had no champion of their own"),
     "it gives a segment another champion by an audit": (routed, "champions of segments by an"),

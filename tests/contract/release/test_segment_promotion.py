@@ -1,4 +1,7 @@
-"""Champions of segments, over promotions, refreshes, rollbacks and kills after the ledger."""
+"""Champions of segments, over promotions, refreshes, rollbacks and kills after the ledger.
+
+On SQLite and on PostgreSQL.
+"""
 
 from typing import Any
 from unittest.mock import patch
@@ -21,6 +24,11 @@ from tests.support.rollout_factory import ROLLOUT
 
 COLUMN = "line"
 REFRESH = ("recent_window.maturity", "refresh.looks_better")
+
+
+@pytest.fixture
+def home(either_home: Home) -> Home:
+    return either_home
 
 
 def state(home: Home) -> ReleaseState:
