@@ -249,14 +249,19 @@ def stopped_refreshes(context: Any) -> Event | None:
 
 
 def rolled_back(context: Any) -> Event | None:
-    """A release step that ended a challenger, or took a promoted version back."""
+    """A release step that ended a challenger, for all or a segment, or took a version back."""
     report = context["release"]
-    if report["action"] not in {"rolled_back", "ended"}:
+    what = {
+        "rolled_back": f"version {report['champion']} serves",
+        "ended": f"version {report['champion']} serves",
+        "segment_left": "its champion answers it again; the canary goes on for the others",
+    }.get(report["action"])
+    if what is None:
         return None
     return Event(
         f"release {report['as_of']}",
         f"live traffic: {report['summary']}",
-        f"What: version {report['champion']} serves\nDo: {report['next_step'] or 'nothing'}",
+        f"What: {what}\nDo: {report['next_step'] or 'nothing'}",
     )
 
 

@@ -62,12 +62,32 @@ class FoundEffects(Record):
         return tuple(one for one in self.groups if one.claim in (Claim.GAINS, Claim.LOSES))
 
 
+class SegmentArms(Record):
+    """A segment whose arms are not those of the other entities."""
+
+    column: str
+    value: str
+    control: str = Field(description="version that answers its control arm")
+    left: Instant | None = Field(
+        default=None,
+        description="when it left the arms: its entities count until then; null: it did not",
+    )
+
+    @property
+    def name(self) -> str:
+        """As groups are named."""
+        return f"{self.column} = {self.value}"
+
+
 class EffectsReport(Record):
     """The effects of one version on live traffic."""
 
     model: str
     version: str = Field(description="the version whose effects are measured")
-    against: str = Field(description="the version in the other arm")
+    against: str = Field(description="the version in the other arm, outside of these segments")
+    segment_arms: tuple[SegmentArms, ...] = Field(
+        default=(), description="segments with another version in the other arm, or that left"
+    )
     arms: ArmsOf
     as_of: Instant
     began: Instant
@@ -82,6 +102,15 @@ class EffectsReport(Record):
         default=None, description="null: could not be measured, see the notes"
     )
     notes: tuple[str, ...] = Field(default=(), description="what could not be measured, and why")
+
+    @property
+    def controls(self) -> tuple[SegmentArms, ...]:
+        """The segments that were compared with another version than the others."""
+        return tuple(
+            one
+            for one in self.segment_arms
+            if one.control != self.against and one.left != self.began
+        )
 
     @property
     def violated(self) -> tuple[Assumption, ...]:

@@ -138,6 +138,14 @@ def assign_entities(entities: pd.DataFrame, ramp: Ramp) -> Assignment:
     )
 
 
+def left_day(where: Assignment, since: datetime) -> Integers:
+    """The day on which each entity's segment left the arms, by code; ``NO_DAY`` if it did not."""
+    days = np.full(len(where.left), NO_DAY)
+    gone = ~np.isnat(where.left)
+    days[gone] = days_since(where.left[gone], since)
+    return days
+
+
 def _naive(instant: datetime | None) -> np.datetime64:
     return (
         np.datetime64("NaT")

@@ -25,6 +25,16 @@ class MetricRows:
     matured: Mask
     weight: Floats | None = None
 
+    def where(self, kept: Mask) -> MetricRows:
+        """A selection of the rows."""
+        return MetricRows(
+            entity=self.entity[kept],
+            day=self.day[kept],
+            value=self.value[kept],
+            matured=self.matured[kept],
+            weight=None if self.weight is None else self.weight[kept],
+        )
+
 
 @dataclass(frozen=True)
 class SegmentMembers:

@@ -210,3 +210,8 @@ def test_a_rollback_is_a_message_and_a_step_of_a_rollout_is_none(alerts_file: Mo
     _, subject, text = alerts_file.rolled_back({"release": taken})
     assert (subject, text) == ("live traffic: it was slower", "What: version 1 serves\nDo: nothing")
     assert alerts_file.rolled_back({"release": taken | {"action": "canary"}}) is None
+    reason = "region north: harm is shown, so it leaves the canary"
+    left = taken | {"action": "segment_left", "summary": reason}
+    _, subject, text = alerts_file.rolled_back({"release": left})
+    assert subject == f"live traffic: {reason}"
+    assert text.startswith("What: its champion answers it again; the canary goes on")

@@ -6,15 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.causal.groups import Claim
+from pipelines.core.formats import StoredFormat
 from pipelines.flows.serving.publish import publish_plan
+from pipelines.gates.canary.sums import CanaryEvidence
 from pipelines.predictions.segments import SegmentValues
 from pipelines.release.registry import CHALLENGER, CHAMPION
 from pipelines.release.rollout.segment_champions import segment_alias
 from pipelines.release.rollout.state import ReleaseState
 from pipelines.release.verification import verified_entries
+from pipelines.reporting.effects.text import sentences
+from tests.support.effects.measured import effects_of
 from tests.support.live.segment_world import (
     EQUAL,
     GAINING,
+    HARM,
     HARMED,
     LEAVES,
     go_on,
@@ -52,7 +58,7 @@ def promoted(canary: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> Phar
     """The harmed medicine has left, and version 2 is champion of the gaining one."""
     pharmacy = canary.twin(tmp_path_factory.mktemp("promoted"))
     report = one_step(pharmacy, LEAVES)
-    assert (report.action, report.stage) == ("canary", "canary"), report.summary
+    assert (report.action, report.stage) == ("segment_left", "canary"), report.summary
     assert f"medicine {HARMED}: harm is shown" in report.summary
     trial = state_of(pharmacy).trial
     assert trial is not None
@@ -75,6 +81,7 @@ def test_a_harmed_segment_leaves_and_only_the_gaining_one_is_promoted(
     assert state.head is not None
     assert (state.head.kind, state.champion) == ("segment_promotion", "1")
     assert state.segment_champions == f"medicine {GAINING}: version 2"
+    assert state.head.reasons[0].startswith(f"shown to gain in medicine {GAINING}, and")
     registry = in_mlflow(pharmacy)["registry"]
     assert registry.alias("demand", CHAMPION) == "1"
     assert registry.alias("demand", segment_alias(GAINING)) == "2"
@@ -105,6 +112,27 @@ def test_a_harmed_segment_leaves_and_only_the_gaining_one_is_promoted(
 
 
 @pytest.mark.slow
+def test_a_segment_that_left_counts_in_no_finding_and_its_effect_is_that_of_the_days_before(
+    promoted: Pharmacy,
+) -> None:
+    [kept] = (promoted.home / "releases" / "demand").glob("*.promoted_for_segments.json")
+    stored = StoredFormat("release evidence", CanaryEvidence)
+    whole = stored.from_text(kept.read_bytes(), str(kept)).to_date
+    known = {one: whole.units(f"packs_a_sale.medicine.{one}") for one in (HARMED, GAINING, EQUAL)}
+    assert known[HARMED] == (0, 0)
+    assert min(known[GAINING]) > 20
+    report = effects_of(at(promoted, VERDICT, **in_mlflow(promoted)), VERDICT)
+    [left] = report.segment_arms
+    assert (left.name, left.control, left.left) == (f"medicine = {HARMED}", "1", LEAVES)
+    groups = {one.name: one for one in report.declared}
+    assert groups[f"medicine = {HARMED}"].claim is Claim.LOSES
+    effect = groups[f"medicine = {HARMED}"].effect
+    assert effect is not None
+    ratio = effect.challenger / effect.control
+    assert ratio == pytest.approx(HARM, abs=0.1), "days without the version are not mixed in"
+
+
+@pytest.mark.slow
 def test_a_second_canary_compares_with_the_champion_of_each_segment(
     promoted: Pharmacy, tmp_path: Path
 ) -> None:
@@ -118,6 +146,12 @@ def test_a_second_canary_compares_with_the_champion_of_each_segment(
     registry = in_mlflow(pharmacy)["registry"]
     assert registry.alias("demand", CHAMPION) == "3"
     assert registry.alias("demand", segment_alias(GAINING)) is None
+    now = state.entries[-1].recorded_at
+    measured = effects_of(at(pharmacy, now, **in_mlflow(pharmacy)), now)
+    [own] = measured.controls
+    assert (measured.version, measured.against) == ("3", "1")
+    assert (own.name, own.control) == (f"medicine = {GAINING}", "2")
+    assert f"against version 1 (version 2 where medicine = {GAINING})" in sentences(measured)[0]
 
 
 @pytest.mark.slow

@@ -17,7 +17,13 @@ from pipelines.wiring import connect
 if TYPE_CHECKING:
     from pipelines.flows.release.report import ReleaseReport
 
-_COLOURS = {"promoted": "green", "kept": "green", "ended": "red", "rolled_back": "red"}
+_COLOURS = {
+    "promoted": "green",
+    "kept": "green",
+    "segment_left": "red",
+    "ended": "red",
+    "rolled_back": "red",
+}
 
 
 def add_to(app: typer.Typer) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipelines.causal.learner import Learner
-from pipelines.causal.report import ArmsOf
+from pipelines.causal.report import ArmsOf, SegmentArms
 from pipelines.core.errors import DataError
 from pipelines.core.names import unknown_name
 from pipelines.predictions.assignment import Ramp
@@ -44,7 +44,7 @@ class Comparison:
 
     Arguments:
         version: the version under test.
-        other: the version in the other arm.
+        other: the version in the other arm, outside of segments with a champion of their own.
         ramp: shares of the arms.
         ended: when the arms ended; None while they are answered.
     """
@@ -53,6 +53,22 @@ class Comparison:
     other: str
     ramp: Ramp
     ended: datetime | None
+
+    @property
+    def segment_arms(self) -> tuple[SegmentArms, ...]:
+        """The segments with another version in the control arm, and those that left the arms."""
+        ramp = self.ramp
+        named = [(ramp.control_column, value) for value in ramp.control]
+        named += [(ramp.apart_column, value) for value in ramp.apart_since]
+        return tuple(
+            SegmentArms(
+                column=column,
+                value=value,
+                control=ramp.control_version({column: value}, self.other),
+                left=ramp.left_at({column: value}),
+            )
+            for column, value in dict.fromkeys(named)
+        )
 
 
 def find_comparison(request: EffectsRequest, entries: Sequence[Entry]) -> Comparison:

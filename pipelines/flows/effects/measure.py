@@ -59,10 +59,11 @@ def measure_effects(request: EffectsRequest, collaborators: ReleaseCollaborators
     chain = verified_entries(request.model, collaborators.ledger)
     known = [entry for entry in chain if entry.recorded_at <= request.as_of]
     compared = find_comparison(request, known)
-    version, other = (
-        collaborators.versions.load(request.model, number)
-        for number in (compared.version, compared.other)
-    )
+    version = collaborators.versions.load(request.model, compared.version)
+    began = compared.ramp.began
+    controls = (one.control for one in compared.segment_arms if one.left != began)
+    numbers = dict.fromkeys((compared.other, *controls))
+    others = tuple(collaborators.versions.load(request.model, number) for number in numbers)
     where = f"{request.model} version {compared.version}, {request.arms}"
     rows = read_arms(
         collaborators.open_events(version.spec),
@@ -80,7 +81,7 @@ def measure_effects(request: EffectsRequest, collaborators: ReleaseCollaborators
             got=f"an empty prediction log since {instant_text(compared.ramp.began)}",
             hint="see whether the service answers, and whether its log reaches the store",
         )
-    return _Measurement(request, compared, version, other, rows, where).report()
+    return _Measurement(request, compared, version, others, rows, where).report()
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class _Measurement:
         request: what to measure.
         compared: the arms.
         version: the version under test.
-        other: the version in the other arm.
+        others: the versions in the other arm: the first outside of segments with their own.
         rows: the rows of the arms.
         where: the comparison, for error messages.
     """
@@ -99,7 +100,7 @@ class _Measurement:
     request: EffectsRequest
     compared: Comparison
     version: ModelVersion
-    other: ModelVersion
+    others: tuple[ModelVersion, ...]
     rows: ArmRows
     where: str
 
@@ -136,6 +137,7 @@ class _Measurement:
             model=self.request.model,
             version=self.compared.version,
             against=self.compared.other,
+            segment_arms=self.compared.segment_arms,
             arms=self.request.arms,
             as_of=self.request.as_of,
             began=self.compared.ramp.began,
@@ -151,9 +153,13 @@ class _Measurement:
         )
 
     def _features(self) -> pd.DataFrame:
-        """Keys and features of each entity, of the features that both versions define alike."""
-        mine, theirs = definitions(self.version.spec), definitions(self.other.spec)
-        alike = {name: one for name, one in mine.items() if theirs.get(name) == one}
+        """Keys and features of each entity, of the features that all versions define alike."""
+        theirs = [definitions(one.spec) for one in self.others]
+        alike = {
+            name: one
+            for name, one in definitions(self.version.spec).items()
+            if all(each.get(name) == one for each in theirs)
+        }
         return first_features(self.rows, alike)
 
     def _arms(self, metric: LiveMetric, totals: EntityTotals, there: Mask) -> Arms:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.core.arrays import Integers, Mask
 from pipelines.core.errors import SpecError
 from pipelines.core.findings import Finding
 from pipelines.core.time import Window
@@ -16,10 +17,12 @@ from pipelines.data.reader import EventReader
 from pipelines.gates.canary.assignment import assignment_finding
 from pipelines.gates.canary.sums import EnrolledEntities
 from pipelines.outcomes.log import (
+    NO_DAY,
     EntityLog,
     answered_in_own_arm,
     assign_entities,
     entity_records,
+    left_day,
     load_entity_log,
 )
 from pipelines.outcomes.metric_rows import MetricRows, SegmentMembers
@@ -41,6 +44,8 @@ class ArmRows:
 
     Arguments:
         entities: each entity that was answered in its own arm.
+        stayed: whether its segment is still in the arms, shape (n,). Of a segment that has left,
+            the whole days before count.
         outcomes: rows of the outcome and of each guardrail, by name.
         overdue: rows of the late events behind the outcome; None if it has none.
         segments: members of each declared segment, by the key of its guardrail.
@@ -49,6 +54,7 @@ class ArmRows:
     """
 
     entities: EnrolledEntities
+    stayed: Mask
     outcomes: Mapping[str, MetricRows]
     overdue: MetricRows | None
     segments: Mapping[str, SegmentMembers]
@@ -59,6 +65,35 @@ class ArmRows:
     def keys(self) -> pd.DataFrame:
         """Keys of each entity, in the order of ``entities``."""
         return self.log.entities.iloc[self.entities.entity.astype(np.int64)].reset_index(drop=True)
+
+    def without_left(self) -> ArmRows:
+        """The same without the entities of segments that have left the arms."""
+        if self.stayed.all():
+            return self
+        kept, entities = self.stayed, self.entities
+        known = entities.entity[kept]
+        return replace(
+            self,
+            entities=EnrolledEntities(
+                entity=known,
+                challenger=entities.challenger[kept],
+                stage=entities.stage[kept],
+                day=entities.day[kept],
+                covariates=None if entities.covariates is None else entities.covariates[kept],
+            ),
+            stayed=np.ones(len(known), np.bool_),
+            outcomes={
+                name: rows.where(np.isin(rows.entity, known))
+                for name, rows in self.outcomes.items()
+            },
+            overdue=None
+            if self.overdue is None
+            else self.overdue.where(np.isin(self.overdue.entity, known)),
+            segments={
+                key: SegmentMembers(one.metric, one.members[kept])
+                for key, one in self.segments.items()
+            },
+        )
 
 
 def read_arms(
@@ -110,13 +145,17 @@ def read_arms(
     names = tuple(metric.name for metric in canary.metrics)
     wanted = tuple(dict.fromkeys((*names, *canary.covariates)))
     people = np.unique(code)
+    left = left_day(where, ramp.began)
     belong = {segment_stream(spec, part) for part in canary.segments}
     also = tuple(name for name in belong if name is not None)
     with open_metric_source(
         events, spec, as_of, versions, wanted, version.spec.classes, also
     ) as source:
         segments = segment_members(source, log.entities, people, ramp.began)
-        outcomes = {name: source.metric_rows(name, mine, meant, ramp.began, end) for name in names}
+        outcomes = {
+            name: _in_arm(source.metric_rows(name, mine, meant, ramp.began, end), left)
+            for name in names
+        }
         overdue = source.late_ratio(mine, ramp.began, end)
         callers = whole.select(whole.rows["arm"] != Arm.SHADOW.value)
         past = [source.pre_period(name, callers, ramp.began, length) for name in canary.covariates]
@@ -127,7 +166,20 @@ def read_arms(
         day=mine.enrolment_day(ramp.began)[people],
         covariates=np.column_stack(past)[people] if past else None,
     )
-    return ArmRows(entities, outcomes, overdue, segments, served, mine)
+    return ArmRows(
+        entities=entities,
+        stayed=left[people] == NO_DAY,
+        outcomes=outcomes,
+        overdue=None if overdue is None else _in_arm(overdue, left),
+        segments=segments,
+        served=served,
+        log=mine,
+    )
+
+
+def _in_arm(rows: MetricRows, left: Integers) -> MetricRows:
+    """The rows of whole days before an entity's segment left the arms, given by code."""
+    return rows.where(rows.day < left[rows.entity.astype(np.int64)])
 
 
 def declared_rollout(version: ModelVersion) -> Rollout:

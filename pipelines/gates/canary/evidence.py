@@ -43,6 +43,8 @@ def canary_evidence(
 ) -> CanaryInputs:
     """Sum the outcomes of both arms of a ramp as of an instant.
 
+    Entities of segments that have left the arms do not count, also not on the days before.
+
     The arguments are those of ``read_arms``.
 
     Returns:
@@ -67,6 +69,7 @@ def canary_evidence(
             days_in_week=(),
         )
         return CanaryInputs(nothing, (nothing_logged(),))
+    arms = arms.without_left()
     found = canary_sums(
         arms.entities,
         arms.outcomes if arms.overdue is None else {**arms.outcomes, LATE: arms.overdue},

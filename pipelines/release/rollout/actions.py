@@ -20,6 +20,7 @@ class ReleaseAction(StrEnum):
 
     SHADOW = "shadow"
     CANARY = "canary"
+    SEGMENT_LEFT = "segment_left"
     PROMOTED = "promoted"
     HOLDBACK = "holdback"
     KEPT = "kept"

@@ -9,6 +9,7 @@ from pipelines.core.findings import Finding, Gate, Verdict, overall
 from pipelines.core.time import instant_text
 from pipelines.gates.budget.findings import EXHAUSTED
 from pipelines.gates.canary.verdict import CanaryStep
+from pipelines.predictions.segments import segment_words
 from pipelines.release.budget import budget_findings, budget_year
 from pipelines.release.ledger import LIVE
 from pipelines.release.promotion import FREE_LANES, DecisionInput
@@ -178,10 +179,21 @@ def canary_action(
     return NextAction(
         action=ReleaseAction.WAITING,
         summary=f"{verdict.weeks} of {verdict.planned_weeks} weeks have matured; "
-        f"checks that have not passed yet: {len(verdict.reasons)}",
+        f"checks that have not passed yet: {len(verdict.reasons)}{_left_text(state, trial)}",
         next_check=min(at for at in checks if at > as_of),
         progress=progress,
     )
+
+
+def _left_text(state: ReleaseState, trial: Trial) -> str:
+    """Which segments left the canary, and since when they count in no finding."""
+    ramp = state.ramp(trial.transition.salt)
+    left = [
+        f"; {ramp.apart_column} {value} left on {since:%Y-%m-%d} and has not counted since"
+        for value, since in ramp.apart_since.items()
+        if since > ramp.began
+    ]
+    return "".join(left)
 
 
 def _leave(
@@ -189,10 +201,10 @@ def _leave(
 ) -> NextAction:
     """Take the entities of harmed segments out of the arms; the others go on."""
     column, leaving = check.rollout.canary.segment_column, check.verdict.leaving
-    named = ", ".join(f"{column} {value}" for value in leaving)
+    named = segment_words(column, leaving)
     reason = f"{named}: harm is shown, so it leaves the canary: {'; '.join(check.verdict.reasons)}"
     return NextAction(
-        action=ReleaseAction.CANARY,
+        action=ReleaseAction.SEGMENT_LEFT,
         summary=reason,
         effect=StageChange(
             origin=trial.admission,
@@ -233,6 +245,7 @@ def _promote(
         update={
             "run": f"{admission.run}.{stage}",
             "segments": gaining,
+            "segment_column": column if gaining else "",
             "segment_champions": state.segment_champions,
             "rollout": "complete",
             "review": "none",
@@ -255,7 +268,7 @@ def _promote(
         if gaining
         else None,
     )
-    whose = f" of {', '.join(f'{column} {value}' for value in gaining)}" if gaining else ""
+    whose = f" of {segment_words(column, gaining)}" if gaining else ""
     return NextAction(
         action=ReleaseAction.PROMOTED,
         summary=f"version {trial.challenger} is champion{whose}: {check.verdict.reasons[0]}",

@@ -6,7 +6,7 @@ from pipelines.causal.report import EffectsReport
 from pipelines.core.markup import html_text
 from pipelines.core.time import instant_text
 from pipelines.reporting.effects.plots import calibration_plot, effects_plot
-from pipelines.reporting.effects.text import sections, sentences
+from pipelines.reporting.effects.text import control_text, sections, sentences
 from pipelines.reporting.html_page import html_page, html_table
 
 _STYLE = ".facts{color:#555}th,td{text-align:left}"
@@ -17,7 +17,7 @@ def effects_page(report: EffectsReport) -> str:
     title = f"Effects of {report.model} version {report.version}"
     until = "now" if report.ended is None else instant_text(report.ended)
     facts = (
-        f"{report.arms} against version {report.against}, from {instant_text(report.began)} to "
+        f"{report.arms} against {control_text(report)}, from {instant_text(report.began)} to "
         f"{until}; as of {instant_text(report.as_of)}"
     )
     plots = [effects_plot(report), calibration_plot(report.found) if report.found else None]

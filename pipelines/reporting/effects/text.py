@@ -11,6 +11,7 @@ from pipelines.causal.groups import Claim, GroupEffect
 from pipelines.causal.report import Advice, EffectsReport, FoundEffects, MetricEffect
 from pipelines.causal.targeting import Targeting
 from pipelines.core.counts import counted
+from pipelines.core.time import instant_text
 
 _GROUP_HEADINGS = ("group", "share", "challenger", "control", "effect", "95 % interval", "shown")
 _AVERAGE_HEADINGS = ("metric", "estimate", "challenger", "control", "effect", "95 % interval")
@@ -20,6 +21,7 @@ _CLAIMS = {
     Claim.NOT_SHOWN: "",
     Claim.TOO_FEW: "too few entities",
 }
+_PREDICTED = "A model of effects, fitted on half of the entities, predicts"
 _HOLDS = {True: "holds", False: "VIOLATED", None: "not checkable"}
 
 
@@ -42,7 +44,7 @@ def _void(report: EffectsReport) -> Iterator[str]:
 
 def _average(report: EffectsReport) -> str:
     best, metric = report.outcome.best, report.outcome.metric
-    everybody = f"for all entities of its {report.arms}, against version {report.against}"
+    everybody = f"for all entities of its {report.arms}, against {control_text(report)}"
     if best.low <= 0 <= best.high:
         return (
             f"Version {report.version} is not shown to change {metric} {everybody}: "
@@ -54,6 +56,18 @@ def _average(report: EffectsReport) -> str:
         f"Version {report.version} {verb} {metric} by {magnitude(best)} {everybody}: it is "
         f"{better}."
     )
+
+
+def control_text(report: EffectsReport) -> str:
+    """The version in the other arm, also of segments that another one answers.
+
+    ``version 1 (version 2 where medicine = cetirizine)``
+    """
+    others: dict[str, list[str]] = {}
+    for one in report.controls:
+        others.setdefault(one.control, []).append(one.name)
+    where = [f"version {one} where {' or '.join(names)}" for one, names in others.items()]
+    return f"version {report.against}" + (f" ({'; '.join(where)})" if where else "")
 
 
 def _groups(report: EffectsReport) -> Iterator[str]:
@@ -104,9 +118,9 @@ def _found(found: FoundEffects | None) -> Iterator[str]:
 
 def _targeting(found: Targeting) -> str:
     if found.share == 1:
-        return "No entities are predicted to lose, so a rule for some of them is a rule for all."
+        return f"{_PREDICTED} a loss for none of the others, so it gives no rule for some of them."
     if found.share == 0:
-        return "No entities are predicted to gain, so there is no rule for some of them."
+        return f"{_PREDICTED} a gain for none of the others, so it gives no rule for some of them."
     rule = f"Promoting it only for the {found.share:.0%} of entities that are predicted to gain"
     if found.over_all is None:
         return f"{rule} cannot be compared with promoting it for all: too few are left out."
@@ -126,6 +140,14 @@ def _caveats(report: EffectsReport) -> Iterator[str]:
         )
     elif report.ended is None:
         yield "The arms are still answered; intervals hold for one look, at a planned instant."
+    for one in report.segment_arms:
+        if one.left == report.began:
+            yield f"Where {one.name}, entities are in no arm."
+        elif one.left is not None:
+            yield (
+                f"Where {one.name}, harm was shown and the arms ended at {instant_text(one.left)}: "
+                "the days before count."
+            )
     yield from (f"Not measured: {note}." for note in report.notes)
 
 
@@ -134,7 +156,7 @@ def _advice(report: EffectsReport) -> str:
     return {
         Advice.VOID: "Find out why the arms differ before using any of this.",
         Advice.PROMOTE_FOR_SOME: "It helps some entities and harms others: declare the groups that "
-        "lose as segments of the next canary.",
+        "gain and lose as segments of the next canary, with `promote: segments`.",
         Advice.PROMOTE_FOR_ALL: "The effects speak for promoting it for all.",
         Advice.REVIEW_GROUPS: f"Before promoting it for all, decide about {losers}.",
         Advice.DO_NOT_PROMOTE: "The effects speak against promoting it.",

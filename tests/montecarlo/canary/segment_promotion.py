@@ -2,7 +2,7 @@
 
 Entities arrive evenly over four weeks and belong to four segments of equal size. Each has one
 outcome of standard deviation 1, half of whose variance a covariate explains. Sums and verdicts are
-the product's. Harm is looked for twice a week. An entity of a segment that has left is in no arm.
+the product's. Harm is looked for twice a week. Entities of a segment that has left do not count.
 """
 
 from __future__ import annotations
@@ -66,27 +66,25 @@ def effects_of(effect: float, harmed: float) -> np.ndarray:
 def run(live: SimulatedCanary, declared: Rollout) -> EndedCanary:
     """One canary until it ends."""
     entities, gain, _ = arrays(live)
-    left: dict[str, int] = {}
+    left: set[str] = set()
     for day in CHECKS:
         while True:
             shown = _shown(entities, gain, day, left)
-            verdict = judge_canary(shown, declared, LEVEL, left=tuple(left))
+            verdict = judge_canary(shown, declared, LEVEL, left=sorted(left))
             if not verdict.leaving or verdict.step.ends:
                 break
-            left |= dict.fromkeys(verdict.leaving, day)
+            left |= set(verdict.leaving)
         if verdict.step.ends:
             break
     gains = tuple(one for one in verdict.findings if one.name.startswith("canary.segment_gain."))
-    return EndedCanary(verdict.step, verdict.gaining, tuple(left), gains)
+    return EndedCanary(verdict.step, verdict.gaining, tuple(sorted(left)), gains)
 
 
-def _shown(
-    entities: EnrolledEntities, gain: MetricRows, at: int, left: dict[str, int]
-) -> CanaryEvidence:
-    """What is known after so many days, of entities that entered before their segment left."""
+def _shown(entities: EnrolledEntities, gain: MetricRows, at: int, left: set[str]) -> CanaryEvidence:
+    """What is known after so many days, of entities whose segment is in the canary."""
     segment = np.asarray(entities.entity, np.int64) % SEGMENTS
-    until = np.array([left.get(str(one), at) for one in range(SEGMENTS)])[segment]
-    pick = np.flatnonzero(entities.day < np.minimum(until, at))
+    inside_now = np.array([str(one) not in left for one in range(SEGMENTS)])[segment]
+    pick = np.flatnonzero((entities.day < at) & inside_now)
     assert entities.covariates is not None
     inside = EnrolledEntities(
         entities.entity[pick],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -80,6 +81,25 @@ def test_a_second_rollout_in_shadow_does_not_hide_the_first_canary():
     entries = chain(*WON[:3], ("ended", "2", "1"), ("shadow", "2", "1"))
     first = found(entries)
     assert (first.ramp.began, first.ended) == (START + 2 * DAY, START + 3 * DAY)
+
+
+def test_segments_with_other_controls_and_those_that_left_are_named():
+    entries = chain(*WON[:3])
+    found_arms = found(entries)
+    ramp = found_arms.ramp.model_copy(
+        update={
+            "control_column": "line",
+            "control": {"7": "4", "8": "4"},
+            "apart_column": "line",
+            "apart_since": {"8": START + 2 * DAY, "9": START + 3 * DAY},
+        }
+    )
+    arms = dataclasses.replace(found_arms, ramp=ramp).segment_arms
+    assert [(one.name, one.control, one.left) for one in arms] == [
+        ("line = 7", "4", None),
+        ("line = 8", "4", START + 2 * DAY),
+        ("line = 9", "1", START + 3 * DAY),
+    ]
 
 
 def test_a_champion_that_changes_by_hand_ends_the_arms():

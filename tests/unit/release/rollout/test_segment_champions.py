@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from pipelines.core.weeks import WEEK
 from pipelines.gates.canary.holdback import HoldbackStep, HoldbackVerdict
+from pipelines.gates.canary.verdict import CanaryStep, CanaryVerdict
 from pipelines.release.policies import Lane
 from pipelines.release.policy import Outcome
 from pipelines.release.rollout.actions import TakeBack
-from pipelines.release.rollout.evidence import HoldbackCheck
+from pipelines.release.rollout.evidence import CanaryCheck, HoldbackCheck
 from pipelines.release.rollout.holdback_action import holdback_action
 from pipelines.release.rollout.recording import StageChange, follows
 from pipelines.release.rollout.segment_champions import (
@@ -19,6 +23,7 @@ from pipelines.release.rollout.segment_champions import (
 from pipelines.release.rollout.stages import without_segments
 from pipelines.release.rollout.state import Holdback, ReleaseState
 from pipelines.release.rollout.transition import Stage, Transition
+from pipelines.release.rollout.trial_action import canary_action
 from tests.support.canary_factory import SimulatedCanary, evidence, rollout
 from tests.support.release.rollout_book import NOW, Book, judgement
 
@@ -134,6 +139,38 @@ def test_a_segment_leaves_a_stage_without_beginning_another(book: Book) -> None:
     ramp = state(book).ramp("spring")
     assert (ramp.shares, ramp.apart_since) == ((0.5,), {"7": NOW})
     assert not follows(state(book), begun), "a segment that has left does not come back"
+
+
+def test_a_waiting_canary_says_which_segment_left_and_since_when(book: Book) -> None:
+    book.judged("2", Outcome.START_ROLLOUT)
+    book.moved(Stage.SHADOW)
+    begun = Transition(challenger="2", stage=Stage.CANARY, salt="spring", share=0.5)
+    book.add("rollout", "canary", transition=begun)
+    book.now = NOW + timedelta(days=9)
+    trial = state(book).trial
+    assert trial is not None
+    book.add("rollout", "left", transition=without_segments(trial, "line", ["7"]))
+    verdict = CanaryVerdict(
+        step=CanaryStep.CONTINUE,
+        reasons=("canary.primary: inconclusive",),
+        findings=(),
+        looks=(),
+        weeks=1,
+        planned_weeks=4,
+        planned_looks=(4,),
+        level=0.05,
+    )
+    declared = rollout()
+    once = declared.canary.model_copy(update={"stages": (0.5,)})
+    sums = evidence(SimulatedCanary(), 9)
+    check = CanaryCheck(
+        declared.model_copy(update={"canary": once}), sums, verdict, (book.now + WEEK,)
+    )
+    found = state(book)
+    assert found.trial is not None
+    action = canary_action(found, found.trial, check, book.now)
+    assert action.action == "waiting"
+    assert action.summary.endswith("; line 7 left on 2026-03-11 and has not counted since")
 
 
 def test_a_later_canary_is_controlled_by_the_champion_of_each_segment(book: Book) -> None:

@@ -9,7 +9,7 @@ from pipelines.causal.groups import Claim
 from pipelines.causal.report import Advice
 from pipelines.reporting.effects.page import effects_page
 from pipelines.reporting.effects.text import group_rows, magnitude, sentences
-from tests.support.effects.reports import report, searched
+from tests.support.effects.reports import AS_OF, BEGAN, report, searched
 from tests.support.effects.simulated_arms import ArmsWorld
 
 
@@ -57,6 +57,26 @@ def test_a_violated_assumption_is_the_first_sentence():
     assert "VIOLATED" in effects_page(found)
 
 
+def test_the_control_of_each_segment_is_named_and_when_one_left():
+    def segment(value: str, control: str, **left: object) -> dict[str, object]:
+        return {"column": "line", "value": value, "control": control, **left}
+
+    found = report(
+        ArmsWorld(effect=0.8),
+        segment_arms=(
+            segment("7", "3"),
+            segment("8", "3", left=BEGAN),
+            segment("9", "4", left=AS_OF),
+        ),
+    )
+    text = sentences(found)
+    assert "against version 4 (version 3 where line = 7): it is better." in text[0]
+    assert "Where line = 8, entities are in no arm." in text
+    left = "Where line = 9, harm was shown and the arms ended at 2026-04-02T00:00:00Z: "
+    assert f"{left}the days before count." in text
+    assert "canary against version 4 (version 3 where line = 7), from" in effects_page(found)
+
+
 def test_a_canary_that_stopped_early_is_biased_and_a_holdback_is_not():
     early = report(ArmsWorld(effect=0.8), stopped_early=True)
     assert any("ended early" in one for one in sentences(early))
@@ -79,8 +99,11 @@ def test_a_version_that_harms_all_entities_is_advised_for_none():
     assert found.advice is Advice.DO_NOT_PROMOTE
     text = sentences(found)
     assert text[-1] == "The effects speak against promoting it."
-    [rule] = [one for one in text if "predicted to gain" in one]
-    none = "No entities are predicted to gain, so there is no rule for some of them."
+    [rule] = [one for one in text if "predicted to gain" in one or "for some of them" in one]
+    none = (
+        "A model of effects, fitted on half of the entities, predicts a gain for none of the "
+        "others, so it gives no rule for some of them."
+    )
     assert rule == none or rule.endswith(", but not than promoting it for none.")
 
 
@@ -97,14 +120,14 @@ def test_a_rule_that_only_leaves_out_losers_is_a_reason_to_decide():
 
 
 @pytest.mark.parametrize(
-    ("share", "start"),
-    [(1.0, "No entities are predicted to lose"), (0.0, "No entities are predicted to gain")],
+    ("share", "predicted"),
+    [(1.0, "a loss for none of the others"), (0.0, "a gain for none of the others")],
 )
-def test_a_rule_for_all_or_for_none_is_named(share: float, start: str):
+def test_a_rule_for_all_or_for_none_is_named(share: float, predicted: str):
     found = searched(ArmsWorld(entities=2000))
     rule = found.targeting.model_copy(update={"share": share})
     text = sentences(report(ArmsWorld(), found=found.model_copy(update={"targeting": rule})))
-    assert any(one.startswith(start) for one in text)
+    assert any(f"fitted on half of the entities, predicts {predicted}" in one for one in text)
 
 
 def test_a_found_group_that_loses_is_no_loser_unless_effects_are_shown_to_differ():
