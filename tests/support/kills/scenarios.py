@@ -14,6 +14,7 @@ from pipelines.core.time import Window, instant_text
 from pipelines.release.registry import CHAMPION
 from pipelines.simulation.world import World
 from pipelines.wiring import connect
+from tests.support.live.segment_world import GAINING, LEAVES, go_on, segment_canary
 from tests.support.pharmacy import FIRST, PLAIN, RICH, SCALE, SECOND, SEED, START, WEEK, Pharmacy
 from tests.support.pharmacy import write_days as write_history
 from tests.support.rollout_factory import (
@@ -124,6 +125,15 @@ def salt_of_trial(pharmacy: Pharmacy) -> str:
     return move.salt if move else salt_of(pharmacy)
 
 
+def _segment_canary(pharmacy: Pharmacy) -> None:
+    """A canary that may promote for segments, with one in which harm is shown."""
+    segment_canary(pharmacy.home.parent)
+
+
+def _segment_traffic(pharmacy: Pharmacy) -> None:
+    go_on(pharmacy, salt_of_trial(pharmacy), harm=False)
+
+
 def _reviewed(pharmacy: Pharmacy) -> None:
     pharmacy.declare(RICH, review="required")
 
@@ -172,6 +182,12 @@ ROLLOUT_STEPS = (
     Command(("release", "demand"), VERDICT, step=True),
     Command(("rollback", "demand", "--reason", "it sells nothing"), VERDICT),
 )
+BACK = "rollback", "demand", "--segment", GAINING, "--reason", "a complaint"
+SEGMENTS = (
+    Command(("release", "demand"), LEAVES, _segment_canary, step=True),
+    Command(("release", "demand"), VERDICT, _segment_traffic, step=True),
+    Command(BACK, VERDICT),
+)
 REVIEW = (
     retrain(FIRST, LATER, _history),
     retrain(SECOND, LATER, _reviewed),
@@ -188,4 +204,10 @@ SHORT = (
     retrain(FIRST, LATER, _new_home),
     Command(("import", "demand", "dispensing", "{folder}/dispensing.csv"), LATER),
 )
-SCENARIOS = {"offline": OFFLINE, "review": REVIEW, "rollout": ROLLOUT_STEPS, "updates": UPDATES}
+SCENARIOS = {
+    "offline": OFFLINE,
+    "review": REVIEW,
+    "rollout": ROLLOUT_STEPS,
+    "segments": SEGMENTS,
+    "updates": UPDATES,
+}

@@ -15,6 +15,7 @@ import pandas as pd
 from pipelines.flows.workspace import WRITTEN
 from pipelines.release.ledger import chain_errors
 from pipelines.release.registry import CHALLENGER, CHAMPION
+from pipelines.release.rollout.segment_champions import segment_alias
 from pipelines.settings import Settings
 from pipelines.wiring import connect
 
@@ -33,10 +34,14 @@ def state_of(home: Path, store: Path) -> dict[str, Any]:
     parts = connect(Settings())
     chains = {one: parts.ledger.entries(MODEL, one) for one in parts.ledger.lineages(MODEL)}
     versions = parts.registry.versions(MODEL)
+    changes = [one.segments for chain in chains.values() for one in chain if one.segments]
+    segments = {segment_alias(value) for change in changes for value in change.values}
     return {
         "ledger": {one: [entry.as_json() for entry in chain] for one, chain in chains.items()},
         "chain_errors": [str(error) for one in chains.values() for error in chain_errors(one)],
-        "aliases": {name: parts.registry.alias(MODEL, name) for name in (CHAMPION, CHALLENGER)},
+        "aliases": {
+            name: parts.registry.alias(MODEL, name) for name in (CHAMPION, CHALLENGER, *segments)
+        },
         "versions": {info.version: info.as_json() for info in versions},
         "tags": {info.version: parts.registry.tags(MODEL, info.version) for info in versions},
         "online": _online(home / "online.db"),
