@@ -33,12 +33,12 @@ def segment_of(entity: Mapping[str, Any], column: str) -> str | None:
 
 
 def segment_words(column: str, values: Iterable[str]) -> str:
-    """Segments in words.
+    """Segments in words; without a column, which older judgements do not name, their values.
 
     >>> segment_words("line", ("7", "9"))
     'line 7, line 9'
     """
-    return ", ".join(f"{column} {value}" for value in values)
+    return ", ".join(f"{column} {value}".strip() for value in values)
 
 
 def segment_text(value: Any) -> str:

@@ -9,6 +9,7 @@ ledger replays old decisions under the policy that made them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -179,18 +180,14 @@ def decide(findings: Sequence[Finding], facts: Facts, policy: Policy = CURRENT) 
     )
 
 
+@dataclass(frozen=True)
 class _Judged:
     """The input of the rules."""
 
-    def __init__(
-        self,
-        gates: tuple[GateVerdict, ...],
-        facts: Facts,
-        evidence: str,
-        findings: tuple[Finding, ...],
-    ) -> None:
-        self.gates, self.facts, self.evidence = gates, facts, evidence
-        self.findings = findings
+    gates: tuple[GateVerdict, ...]
+    facts: Facts
+    evidence: str
+    findings: tuple[Finding, ...]
 
     @property
     def approval(self) -> Approval | None:
@@ -285,10 +282,8 @@ def _first(judged: _Judged) -> Iterable[str]:
 
 def _for_segments(judged: _Judged) -> Iterable[str]:
     if (facts := judged.facts).case == "segments":
-        column = facts.segment_column  # entries of earlier releases have none
-        words = segment_words(column, facts.segments)
-        named = words if column else ", ".join(facts.segments)
-        yield f"shown to gain in {named}, and promoted there only"
+        words = segment_words(facts.segment_column, facts.segments)
+        yield f"shown to gain in {words}, and promoted there only"
 
 
 def _passed(judged: _Judged) -> Iterable[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pipelines.gates.catalogue.availability import AVAILABILITY
 from pipelines.gates.catalogue.entry import FindingEntry
 from pipelines.gates.catalogue.live import CANARY, SHADOW
 from pipelines.gates.catalogue.offline import (
     AUDIT,
-    AVAILABILITY,
     BUDGET,
     CHAMPION,
     CONTRACT,

@@ -141,7 +141,7 @@ def test_a_segment_leaves_a_stage_without_beginning_another(book: Book) -> None:
     assert not follows(state(book), begun), "a segment that has left does not come back"
 
 
-def test_a_waiting_canary_says_which_segment_left_and_since_when(book: Book) -> None:
+def test_a_waiting_canary_reports_which_segment_left_and_since_when(book: Book) -> None:
     book.judged("2", Outcome.START_ROLLOUT)
     book.moved(Stage.SHADOW)
     begun = Transition(challenger="2", stage=Stage.CANARY, salt="spring", share=0.5)
