@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo test browser-test kill-test spark-test effects-test check format up down status airflow compose-test docs site tutorial proof bench serving-load real-backtest lock clean
+.PHONY: help setup demo test browser-test kill-test spark-test effects-test celery-test kubernetes-test check format up down status airflow compose-test docs site tutorial proof bench serving-load real-backtest lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -44,6 +44,12 @@ spark-test: .venv-spark/.ready  ## the same features on Spark as on DuckDB and i
 
 effects-test: .venv-effects/.ready  ## the causal forest of EconML against known and published effects
 	@OMP_NUM_THREADS=1 .venv-effects/bin/python -m pytest tests/oracle/test_causal_forest_oracle.py
+
+celery-test: .venv-celery/.ready  ## a retraining by two Celery workers, one of which is killed; needs PostgreSQL
+	@OMP_NUM_THREADS=1 .venv-celery/bin/python -m pytest tests/deploy/test_celery.py
+
+kubernetes-test: .venv-kubernetes/.ready  ## the pods of tasks as Airflow's KubernetesExecutor makes them
+	@OMP_NUM_THREADS=1 .venv-kubernetes/bin/python -m pytest tests/dags/test_dag_pods.py
 
 kill-test: setup  ## every command killed at random moments and run again: at least 200 kills; KILLS=20 for fewer
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.support.kills.campaign --kills $(or $(KILLS),200)
@@ -109,4 +115,4 @@ lock: setup  ## resolve pyproject.toml anew into requirements.lock, with a hash 
 	  pyproject.toml -o requirements.lock
 
 clean:  ## remove the environment and everything that was made
-	rm -rf $(VENV) .venv-spark .venv-effects build .gauntlet .airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-celery .venv-effects .venv-kubernetes .venv-spark build .gauntlet .airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from airflow.sdk import Param
 from gauntlet_dags import as_of_param, crons_of, dag_of, scheduled
+from gauntlet_pods import executor_config
 from gauntlet_tasks import materialize_views
 
 PARAMS = as_of_param(
@@ -33,5 +34,6 @@ for model, schedule in scheduled("materialize"):
         retry_delay=timedelta(seconds=10),
         crons=crons_of(schedule),
     ) as dag:
-        materialize_views(model.name)
+        pod = executor_config(model.resources, "materialize")
+        materialize_views.override(executor_config=pod)(model.name)
     globals()[dag.dag_id] = dag

@@ -9,6 +9,7 @@ retraining, it updates the asset that starts one.
 from __future__ import annotations
 
 from gauntlet_dags import as_of_param, crons_of, dag_of, read, retrain_asset, scheduled
+from gauntlet_pods import executor_config
 from gauntlet_tasks import monitor_champion, start_retraining
 
 PARAMS = as_of_param(
@@ -25,7 +26,8 @@ for model, schedule in scheduled("monitor"):
         PARAMS,
         cron=crons_of(schedule),
     ) as dag:
-        report = monitor_champion(model.name)
+        pod = executor_config(model.resources, "monitor")
+        report = monitor_champion.override(executor_config=pod)(model.name)
         asset = retrain_asset(read(model.path)[1])
         if asset is not None:
             report >> start_retraining.override(outlets=[asset])(model.name)

@@ -11,6 +11,7 @@ from airflow.sdk import TriggerRule
 from gauntlet_assets import changes
 from gauntlet_dags import alert_connections, dag_of, scheduled
 from gauntlet_operators import ReleaseApproval, ReleaseSteps
+from gauntlet_pods import executor_config
 
 for model, schedule in scheduled("release"):
     conn_ids = alert_connections(model.path)
@@ -27,5 +28,6 @@ for model, schedule in scheduled("release"):
             conn_ids=conn_ids,
             trigger_rule=TriggerRule.NONE_FAILED,
             outlets=[changes(model.name)],
+            executor_config=executor_config(model.resources, "release"),
         )
     globals()[dag.dag_id] = dag

@@ -15,6 +15,7 @@ from gauntlet_dags import (
     read,
     schedule_of,
 )
+from gauntlet_pods import executor_config
 from gauntlet_tasks import STEP_NOTES, first_fill, fix_request, read_declaration, retrain_step
 
 from pipelines.core.markup import markdown_block, markdown_text
@@ -70,12 +71,14 @@ for name, path in declarations("retrain"):
             conn_ids = alert_connections(path)
             for step in STEPS:
                 if step == "availability" and tree.get("serving"):
-                    tasks.append(first_fill())
+                    pod = executor_config(model.resources, "materialize")
+                    tasks.append(first_fill.override(executor_config=pod)())
                 alerts = [RunAlert(model.name, conn_ids, one) for one in ALERTS.get(step, ())]
                 made = retrain_step.override(
                     task_id=step,
                     doc_md=STEP_NOTES[step],
                     outlets=[changes(model.name)] if step == "decide" else [],
+                    executor_config=executor_config(model.resources, step),
                     on_success_callback=[*alerts, *dag.default_args["on_success_callback"]],
                     on_skipped_callback=alerts,
                 )

@@ -8,6 +8,7 @@ A run scores the newest step of the model's grid, once.
 from __future__ import annotations
 
 from gauntlet_dags import as_of_param, crons_of, dag_of, scheduled
+from gauntlet_pods import executor_config
 from gauntlet_tasks import score_batch
 
 PARAMS = as_of_param(
@@ -24,5 +25,6 @@ for model, schedule in scheduled("score"):
         PARAMS,
         cron=crons_of(schedule),
     ) as dag:
-        score_batch(model.name)
+        pod = executor_config(model.resources, "score")
+        score_batch.override(executor_config=pod)(model.name)
     globals()[dag.dag_id] = dag

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gauntlet_assets import changes
 from gauntlet_dags import as_of_param, crons_of, dag_of, scheduled
+from gauntlet_pods import executor_config
 from gauntlet_tasks import update_champion
 
 PARAMS = as_of_param(
@@ -24,5 +25,6 @@ for model, schedule in scheduled("update"):
         PARAMS,
         cron=crons_of(schedule),
     ) as dag:
-        update_champion.override(outlets=[changes(model.name)])(model.name)
+        pod = executor_config(model.resources, "update")
+        update_champion.override(outlets=[changes(model.name)], executor_config=pod)(model.name)
     globals()[dag.dag_id] = dag

@@ -142,6 +142,7 @@ class Stack:
             "GAUNTLET_MODELS": str(self.settings.models.resolve()),
             "GAUNTLET_EXPECTATIONS": str(self.settings.expectations.resolve()),
             "GAUNTLET_STORE": self.settings.store_address,
+            "GAUNTLET_SHARED": self.settings.shared,
             "GAUNTLET_LEDGER_URL": self.settings.ledger_address,
             "GAUNTLET_ONLINE_URL": self.settings.online_address,
             "GAUNTLET_MLFLOW_URI": self.mlflow_url,

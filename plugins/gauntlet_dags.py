@@ -68,6 +68,7 @@ class Model(NamedTuple):
     path: Path
     description: str = ""
     owner: str = "unknown"
+    resources: Mapping[str, Any] = {}
 
 
 def declarations(job: Job) -> Iterator[tuple[str, Path]]:
@@ -93,7 +94,8 @@ def read(path: Path) -> tuple[Model, dict[str, Any]]:
     name, description, owner = (tree[key] for key in ("name", "description", "owner"))
     if name != path.stem or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ValueError(f"{path.name}: name: {name!r} is not the name of the file")
-    return Model(name, path, str(description), str(owner)), tree
+    resources = {task: dict(one) for task, one in (tree.get("resources") or {}).items()}
+    return Model(name, path, str(description), str(owner), resources), tree
 
 
 def schedule_of(job: Job, tree: Mapping[str, Any]) -> Schedule | None:

@@ -12,6 +12,7 @@ from pipelines.core.names import Name
 from pipelines.core.records import digest_of
 from pipelines.core.time import duration_text
 from pipelines.spec.estimator import Estimator
+from pipelines.spec.execution.resources import Resources, ResourceTask
 from pipelines.spec.features import CalendarFeature, Feature
 from pipelines.spec.fields import NUMBERS, ColumnType, Cron, Declaration, Zone
 from pipelines.spec.frame import FrameSpec
@@ -99,6 +100,12 @@ class ModelSpec(Declaration):
     )
     review: Literal["none", "required"] = "none"
     monitor: Monitoring = Monitoring()
+    resources: dict[ResourceTask, Resources] = Field(
+        default={},
+        exclude=True,
+        description="of tasks in pods of their own. They change nothing that a run computes, so "
+        "they are no part of any hash, nor of a version",
+    )
 
     @property
     def maturity(self) -> timedelta:

@@ -35,11 +35,11 @@ WATCHED = {
 DAEMONS = ("airflow-api-server", *WATCHED)
 ENDED = ("success", "failed", "skipped", "upstream_failed")
 LOCAL_SETTINGS = "airflow_local_settings.py"
-# Each task is a fork of the scheduler's workers, and would import all of this anew.
+# Each task is a fork of a worker of the scheduler or of Celery, and would import all of this anew.
 PRELOADED = """
 import sys
 
-if "scheduler" in sys.argv:
+if {"scheduler", "celery"} & {*sys.argv}:
     import tests.support.processes.preloaded
 """
 

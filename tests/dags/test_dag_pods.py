@@ -1,0 +1,115 @@
+"""Pods of tasks: what a declaration asks for, in the words of Kubernetes and under its schema.
+
+The pods that Airflow's KubernetesExecutor makes are rendered where its provider is installed, in
+the environment of ``make kubernetes-test``. No cluster runs.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from pipelines.spec.execution.resources import ResourceTask
+from tests.dags.conftest import ROOT, dags, load
+from tests.support.pharmacy import declaration
+
+DECLARED = {
+    "train": {"memory": "8Gi", "cpu": 2},
+    "features": {"memory": "4096Mi"},
+    "materialize": {"cpu": 0.5},
+}
+
+
+@pytest.fixture
+def pods_file(airflow_database: Path) -> Any:
+    """``plugins/gauntlet_pods.py`` as a module."""
+    return load(ROOT / "plugins" / "gauntlet_pods.py")
+
+
+def declare(folder: Path, **changes: Any) -> Path:
+    tree = declaration(**changes)
+    tree |= {"score": "0 6 * * *", "serving": {"every": "1h", "delay": "15m", "ttl": "2d"}}
+    (folder / "demand.yaml").write_text(yaml.safe_dump(tree))
+    return folder
+
+
+def check(pod: dict[str, Any]) -> None:
+    import kubernetes_validate
+
+    kubernetes_validate.validate(pod, "1.34", strict=True)
+
+
+def test_every_task_that_computes_can_have_resources() -> None:
+    computing: set[str] = set()
+    for path in (ROOT / "dags").glob("*.py"):
+        job = path.stem
+        computing |= {
+            task.task_id for dag in dags(job, ROOT / "models").values() for task in dag.tasks
+        }
+    waiting = {"request", "first_fill", "compare", "approval", "start_retraining"}
+    assert {*get_args(ResourceTask)} - computing <= {"score", "update"}  # in no example
+    assert computing - {*get_args(ResourceTask)} <= waiting
+
+
+@pytest.mark.parametrize("resources", [{}, *DECLARED.values()])
+def test_a_pod_follows_the_schema(pods_file: Any, resources: dict[str, Any]) -> None:
+    made = pods_file.pod(resources)
+    check(made)
+    [container] = made["spec"]["containers"]
+    assert container["name"] == "base"
+    requested = container["resources"]
+    assert requested["requests"].get("memory") == requested["limits"].get("memory")
+    assert requested["limits"].keys() <= {"memory"}
+
+
+def test_tasks_without_declared_resources_have_no_pod(tmp_path: Path) -> None:
+    for job in ("retrain", "materialize", "score"):
+        [dag] = dags(job, declare(tmp_path)).values()
+        assert all(not task.executor_config for task in dag.tasks), job
+
+
+def test_the_executor_makes_a_valid_pod_of_each_task(tmp_path: Path) -> None:
+    generator = pytest.importorskip(
+        "airflow.providers.cncf.kubernetes.pod_generator",
+        reason="the extra `kubernetes` is not installed: `make kubernetes-test`",
+    ).PodGenerator
+    from airflow.serialization.serialized_objects import DagSerialization
+    from kubernetes.client import ApiClient
+
+    template = generator.deserialize_model_file(ROOT / "deploy" / "kubernetes" / "task_pod.yaml")
+    found = {}
+    for job in ("retrain", "materialize", "score"):
+        [dag] = dags(job, declare(tmp_path, resources=DECLARED)).values()
+        stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+        for task in stored.tasks:
+            override = task.executor_config.get("pod_override")
+            pod = generator.construct_pod(
+                dag_id=dag.dag_id,
+                task_id=task.task_id,
+                pod_id="pod",
+                try_number=1,
+                kube_image="gauntlet:0.1.0",
+                date=datetime(2026, 1, 5, tzinfo=UTC),
+                args=["airflow", "tasks", "run"],
+                pod_override_object=override,
+                base_worker_pod=template,
+                namespace="gauntlet",
+                scheduler_job_id="1",
+                run_id="scheduled",
+            )
+            rendered = ApiClient().sanitize_for_serialization(pod)
+            check(rendered)
+            [container] = rendered["spec"]["containers"]
+            assert container["image"] == "gauntlet:0.1.0"
+            found[task.task_id] = container["resources"]
+    usual = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "task_pod.yaml").read_text())
+    own = usual["spec"]["containers"][0]["resources"]
+    memory = {"memory": "8Gi"}
+    assert found["train"] == {"requests": {**memory, "cpu": "2"}, "limits": memory}
+    assert found["features"] == {key: {"memory": "4096Mi"} for key in ("requests", "limits")}
+    assert found["materialize"]["requests"]["cpu"] == "0.5"
+    assert found["decide"] == own
