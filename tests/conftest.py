@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from pipelines.adapters.third_party import settle_libraries
 from tests.support import servers, shared_worlds
+from tests.support.processes.duckdb_threads import threads_of
 from tests.support.processes.memory_folder import temporary_files_in_memory
 
 # The longest files and folders first, so that all workers end together.
@@ -80,14 +81,25 @@ def pytest_unconfigure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the tests by how long their files take."""
-    here = Path(__file__).parent
 
     def place(item: pytest.Item) -> int:
-        name = item.path.relative_to(here).as_posix()
+        name = _name(item)
         matches = (name.startswith(longest) for longest in LONGEST_FIRST)
         return next((number for number, match in enumerate(matches) if match), len(LONGEST_FIRST))
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test and its fixtures with as many threads of DuckDB as its file takes."""
+    with threads_of(_name(item)):
+        return (yield)
+
+
+def _name(item: pytest.Item) -> str:
+    """The file of a test, from this folder on."""
+    return item.path.relative_to(Path(__file__).parent).as_posix()
 
 
 @pytest.fixture(scope="session")
