@@ -1,4 +1,4 @@
-"""A published set in a home of its own: prepared, imported, and a shell that works there."""
+"""A published set in a home of its own: declared, imported, and a shell that works there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from typer.testing import CliRunner
 
 from pipelines.cli.app import app
@@ -16,10 +17,10 @@ HERE = Path(__file__).parent
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Settings of a shell that reads the real declarations and keeps everything in ``home``."""
+    """Settings of a shell that reads and keeps everything but the suites in ``home``."""
     return {
         "GAUNTLET_HOME": str(home),
-        "GAUNTLET_MODELS": str(HERE / "models"),
+        "GAUNTLET_MODELS": str(home / "models"),
         "GAUNTLET_EXPECTATIONS": str(HERE / "expectations"),
         "GAUNTLET_STORE": "",
         "GAUNTLET_MLFLOW_URI": "",
@@ -56,14 +57,23 @@ class Imported:
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def import_set(known: RealSet, place: Path) -> Imported:
-    """Prepare a set below ``place`` and import all of its streams, as a user would.
+def import_set(known: RealSet, place: Path, **gates: Any) -> Imported:
+    """Declare and prepare a set below ``place`` and import all of its streams, as a user would.
+
+    Arguments:
+        known: the set.
+        place: an empty folder.
+        gates: gates that replace those of the set's declaration.
 
     Returns:
         The home, the prepared file of each stream, and the answers of ``gauntlet import``.
     """
     files = known.prepare(place)
     home = place / "home"
+    declared = yaml.safe_load((HERE / "models" / f"{known.name}.yaml").read_text(encoding="utf-8"))
+    (home / "models").mkdir(parents=True)
+    text = yaml.safe_dump(declared | {"gates": declared.get("gates", {}) | gates})
+    (home / "models" / f"{known.name}.yaml").write_text(text, encoding="utf-8")
     answers = {
         stream: gauntlet(
             home, "import", known.name, stream, str(file), *known.options.get(stream, ())

@@ -56,7 +56,7 @@ def settings(flights: Any) -> Settings:
     """As in the environment of its shell."""
     return Settings(
         home=flights.home,
-        models=HERE / "models",
+        models=flights.home / "models",
         expectations=HERE / "expectations",
         store=str(flights.home / "store"),
     )
