@@ -122,10 +122,8 @@ class Backfill:
             lock=self._lock,
             progress=lambda text: using.progress(f"{where}: {text}"),
         )
+        retrain(self._request(as_of), prefixed)
         entry = self._decided(as_of)
-        if entry is None or self._may_be_unfinished(entry):
-            retrain(self._request(as_of), prefixed)
-            entry = self._decided(as_of)
         if entry is None or entry.decision is None:
             raise RuntimeError(f"the ledger has no decision of {self.lineage} as of {as_of}")
         return BackfillWeek(
@@ -143,18 +141,6 @@ class Backfill:
         request, using = self._request(as_of), self.collaborators
         spec = requested_spec(request, using.load_spec, using.ledger)
         return identify_run(request, spec, using.load_suite(spec), using.ledger).decided
-
-    def _may_be_unfinished(self, entry: Entry) -> bool:
-        """Whether a kill may have kept the pages of the newest decision from being written.
-
-        Without its versions, which may have been pruned, there are no pages.
-        """
-        using = self.collaborators
-        own = using.ledger.entries(entry.model, self.lineage)
-        if any(one.decision for one in own[entry.sequence :]):
-            return False
-        named = filter(None, (entry.champion_before, entry.candidate))
-        return all(exists(entry.model, one, using.versions.registry) for one in named)
 
     def _refuse_removed(self, champion: str | None) -> None:
         model, registry = self.request.model, self.collaborators.versions.registry

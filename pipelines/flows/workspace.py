@@ -53,19 +53,33 @@ class RunFolders:
         return Workspace.open_locked(self.folder / model / run, self._copy(model, run))
 
     def remove(self, model: str, runs: Collection[str]) -> None:
-        """Remove all files of some runs of a model. Safe to repeat.
+        """Remove all files of some runs of a model, their lists first. Safe to repeat.
 
         Raises:
             Unavailable: the object store does not answer, or refuses.
         """
         for run in runs:
+            (self.folder / model / run / WRITTEN).unlink(missing_ok=True)
             shutil.rmtree(self.folder / model / run, ignore_errors=True)
         if self.open_store is None:
             return
         store, prefix = self.open_store(), f"runs/{model}/"
-        for stored in list(store.list(prefix)):
+        for stored in sorted(
+            store.list(prefix), key=lambda one: not one.key.endswith(f"/{WRITTEN}")
+        ):
             if stored.key.removeprefix(prefix).split("/")[0] in runs:
                 store.delete(stored)
+
+    def has_files(self, model: str, run: str) -> bool:
+        """Whether a run has a list of files that its steps wrote.
+
+        Raises:
+            Unavailable: the object store does not answer.
+        """
+        if self.open_store is None:
+            return (self.folder / model / run / WRITTEN).is_file()
+        key = f"runs/{model}/{run}/{WRITTEN}"
+        return any(stored.key == key for stored in self.open_store().list(key))
 
     def _copy(self, model: str, run: str) -> SharedCopy | None:
         if self.open_store is None:

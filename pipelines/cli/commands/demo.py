@@ -204,7 +204,7 @@ def _show_filled(filled: MaterializeReport) -> None:
 def _became(done: Retraining) -> str:
     if done.decision.outcome.moves:
         return "promoted"
-    return "not_promoted" if done.evidence.evaluation else "stopped_by_contract"
+    return "not_promoted" if done.candidate else "stopped_by_contract"
 
 
 def _summary(results: list[tuple[DemoRun, Retraining, str]]) -> None:
@@ -214,8 +214,8 @@ def _summary(results: list[tuple[DemoRun, Retraining, str]]) -> None:
         table.add_column(heading)
     for run, done, became in results:
         colour = {"promoted": "green", "not_promoted": "default"}.get(became, "red")
-        before = done.run.identity.champion or "none"
-        after = done.version.version if became == "promoted" and done.version else before
+        before = done.identity.champion or "none"
+        after = done.candidate if became == "promoted" else before
         table.add_row(
             f"{run.as_of:%Y-%m-%d}",
             run.title,

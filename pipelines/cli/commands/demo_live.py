@@ -153,8 +153,8 @@ def _live(
 
 
 def _show_retraining(done: Retraining) -> None:
-    version = done.version.version if done.version else "none"
-    console.print(f"  {done.run.request.as_of:%d %B}  version {version}: ", end="")
+    version = done.candidate or "none"
+    console.print(f"  {done.request.as_of:%d %B}  version {version}: ", end="")
     show_decision(done, everything=False)
 
 

@@ -105,7 +105,7 @@ def show_decision(done: Retraining, *, everything: bool) -> None:
     colour = "green" if decision.outcome.moves else "yellow"
     console.print(f"[bold {colour}]{decision.outcome.replace('_', ' ')}[/]", end="  ")
     console.print(rich_text("; ".join(decision.reasons)), soft_wrap=True)
-    if before := done.run.identity.decided:
+    if before := done.identity.decided:
         earlier = (
             f"decided at {instant_text(before.recorded_at)}: the same question, the same answer"
         )
@@ -114,15 +114,15 @@ def show_decision(done: Retraining, *, everything: bool) -> None:
 
 def as_dict(done: Retraining) -> dict[str, object]:
     """The answer for scripts."""
-    run = done.run
+    request, identity = done.request, done.identity
     return {
-        "model": run.request.model,
-        "as_of": run.request.as_json()["as_of"],
-        "lineage": run.request.lineage,
-        "run": run.id,
-        "snapshot": done.evidence.snapshot.id,
-        "champion": run.identity.champion,
-        "candidate": done.version.version if done.version else None,
+        "model": request.model,
+        "as_of": request.as_json()["as_of"],
+        "lineage": request.lineage,
+        "run": identity.id,
+        "snapshot": done.snapshot,
+        "champion": identity.champion,
+        "candidate": done.candidate,
         "decision": done.decision.as_json(),
         "findings": [finding.as_json() for finding in done.findings],
     }

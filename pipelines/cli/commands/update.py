@@ -50,7 +50,9 @@ def update(
         done = run_all(request, connections.retraining, shown)
     if done.result is None:
         if as_json:
-            answer("update", {"model": name, "run": done.run.id, "skipped": done.report.summary})
+            answer(
+                "update", {"model": name, "run": done.identity.id, "skipped": done.report.summary}
+            )
         return
     if as_json:
         answer("update", as_dict(done))

@@ -259,36 +259,74 @@ def requested_spec(
     return spec if request.lineage == LIVE else spec.without_rollout()
 
 
-def open_run(request: Request, collaborators: RetrainCollaborators) -> Run:
-    """Read declaration, suite, ledger and champion. The caller holds the run's lock.
+@dataclass(frozen=True)
+class NamedRun:
+    """A run whose id is known. Neither its champion nor its events have been read.
+
+    Arguments:
+        request: what was requested.
+        spec: the candidate's declaration, as it applies to the request.
+        suite: the hand-written suite.
+        identity: the run's id, champion and earlier decision.
+        collaborators: everything outside of the run.
+    """
+
+    request: Request
+    spec: ModelSpec
+    suite: Mapping[str, Any]
+    identity: RunIdentity
+    collaborators: RetrainCollaborators
+
+    def open(self) -> Run:
+        """Read the champion, and open the folder of the run. The caller holds the run's lock.
+
+        Raises:
+            SpecError: candidate and champion do not share their decision points.
+            IntegrityError: the champion's content is not what was registered.
+            Unavailable: the registry does not answer; it is safe to retry.
+        """
+        spec, request, collaborators = self.spec, self.request, self.collaborators
+        champion = (
+            None
+            if self.identity.champion is None
+            else collaborators.versions.load(request.model, self.identity.champion)
+        )
+        common = common_spec(spec, None if champion is None else champion.spec)
+        return Run(
+            request=request,
+            identity=self.identity,
+            spec=spec,
+            common=common,
+            suite=self.suite,
+            plan=split_plan(spec, request.as_of),
+            champion=champion,
+            events=collaborators.open_events(common),
+            workspace=collaborators.runs.open_locked(request.model, self.identity.id),
+            collaborators=collaborators,
+        )
+
+
+def name_run(request: Request, collaborators: RetrainCollaborators) -> NamedRun:
+    """Read declaration, suite and ledger.
 
     Raises:
-        SpecError: the declaration or the suite is wrong, or candidate and champion do not share
-            their decision points.
+        SpecError: the declaration or the suite is wrong.
         TimeError: as-of is in the future.
         OutOfOrder: as ``identify_run``.
-        IntegrityError: the champion's content is not what was registered.
-        Unavailable: ledger or registry does not answer; it is safe to retry.
+        IntegrityError: the ledger cannot be followed.
+        Unavailable: the ledger does not answer; it is safe to retry.
     """
     spec = requested_spec(request, collaborators.load_spec, collaborators.ledger)
     refuse_future(request.as_of, collaborators.clock.now(), f"model {request.model}")
     suite = collaborators.load_suite(spec)
     identity = identify_run(request, spec, suite, collaborators.ledger)
-    champion = (
-        None
-        if identity.champion is None
-        else collaborators.versions.load(request.model, identity.champion)
-    )
-    common = common_spec(spec, None if champion is None else champion.spec)
-    return Run(
-        request=request,
-        identity=identity,
-        spec=spec,
-        common=common,
-        suite=suite,
-        plan=split_plan(spec, request.as_of),
-        champion=champion,
-        events=collaborators.open_events(common),
-        workspace=collaborators.runs.open_locked(request.model, identity.id),
-        collaborators=collaborators,
-    )
+    return NamedRun(request, spec, suite, identity, collaborators)
+
+
+def open_run(request: Request, collaborators: RetrainCollaborators) -> Run:
+    """Name a run and open it. The caller holds the run's lock.
+
+    Raises:
+        As ``name_run`` and ``NamedRun.open``.
+    """
+    return name_run(request, collaborators).open()

@@ -156,12 +156,13 @@ def register_report(run: str, version: VersionInfo | None) -> StepReport:
     """The version's number and content."""
     if version is None:
         return StepReport(step="register", run=run, summary="nothing was registered", skipped=True)
-    return StepReport(
-        step="register",
-        run=run,
-        summary=f"version {version.version}",
-        ids={"version": version.version, "content": version.content},
-    )
+    return registered_report(run, version.version, version.content)
+
+
+def registered_report(run: str, version: str, content: str) -> StepReport:
+    """The number of a version that was registered, and the hash of its content."""
+    ids = {"version": version, "content": content}
+    return StepReport(step="register", run=run, summary=f"version {version}", ids=ids)
 
 
 def decide_report(run: str, result: DecisionResult, *, dry_run: bool) -> StepReport:

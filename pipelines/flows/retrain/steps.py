@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pipelines.core.errors import GauntletError
 from pipelines.core.findings import Finding
 from pipelines.flows.retrain import step_reports as reports
+from pipelines.flows.retrain.answered import answer_of, report_of
 from pipelines.flows.retrain.audit import audit_candidate
 from pipelines.flows.retrain.availability import check_availability
 from pipelines.flows.retrain.contract import check_contract
@@ -22,12 +23,19 @@ from pipelines.flows.retrain.evaluate import evaluate_candidate
 from pipelines.flows.retrain.evidence import Evidence
 from pipelines.flows.retrain.record import record_weeks
 from pipelines.flows.retrain.register import register
-from pipelines.flows.retrain.request import Request, Step, StepReport
+from pipelines.flows.retrain.request import STEPS, Request, Step, StepReport
 from pipelines.flows.retrain.retention import remove_expired
-from pipelines.flows.retrain.run import RetrainCollaborators, Run, open_run
+from pipelines.flows.retrain.run import (
+    NamedRun,
+    RetrainCollaborators,
+    Run,
+    RunIdentity,
+    name_run,
+)
 from pipelines.flows.retrain.train import train_candidate
 from pipelines.release.policy import Decision
 from pipelines.release.promotion import DecisionResult
+from pipelines.release.reconciliation import exists
 from pipelines.release.registry import VersionInfo
 
 
@@ -36,18 +44,53 @@ class Retraining:
     """The state of a run after one of its steps.
 
     Arguments:
-        run: the opened run.
+        request: what was requested.
+        identity: the run's id, champion and earlier decision.
         report: the report of the last step.
-        evidence: records of the steps so far.
+        snapshot: id of the snapshot.
         version: the registered version; ``None`` without a candidate and in a dry run.
         result: decision and findings; ``None`` before the last step.
+        work: the opened run, and records of the steps so far; ``None`` if the ledger answers,
+            because the files of the run were removed.
     """
 
-    run: Run
+    request: Request
+    identity: RunIdentity
     report: StepReport
-    evidence: Evidence
+    snapshot: str
     version: VersionInfo | None = None
     result: DecisionResult | None = None
+    work: tuple[Run, Evidence] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        run: Run,
+        report: StepReport,
+        evidence: Evidence,
+        version: VersionInfo | None = None,
+        result: DecisionResult | None = None,
+    ) -> Retraining:
+        """The state of an opened run after one of its steps."""
+        known = (run.request, run.identity, report, evidence.snapshot.id)
+        return cls(*known, version, result, (run, evidence))
+
+    @property
+    def candidate(self) -> str | None:
+        """The number of the registered version, which may have been removed since."""
+        if self.work is None and self.identity.decided is not None:
+            return self.identity.decided.candidate
+        return self.version.version if self.version else None
+
+    @property
+    def run(self) -> Run:
+        """The opened run."""
+        return self._work[0]
+
+    @property
+    def evidence(self) -> Evidence:
+        """The records of the steps so far."""
+        return self._work[1]
 
     @property
     def decision(self) -> Decision:
@@ -62,8 +105,18 @@ class Retraining:
     @property
     def _decided(self) -> DecisionResult:
         if self.result is None:
-            raise GauntletError("the run is not decided yet", where=f"run {self.run.id}")
+            raise GauntletError("the run is not decided yet", where=f"run {self.identity.id}")
         return self.result
+
+    @property
+    def _work(self) -> tuple[Run, Evidence]:
+        if self.work is None:
+            raise GauntletError(
+                "the files of a run were removed",
+                where=f"run {self.identity.id}",
+                hint="decision, findings, version and snapshot are in the ledger",
+            )
+        return self.work
 
 
 def run_step(step: Step, request: Request, collaborators: RetrainCollaborators) -> StepReport:
@@ -79,7 +132,8 @@ def run_step(step: Step, request: Request, collaborators: RetrainCollaborators) 
         GauntletError: a subclass that names the problem; it is safe to run again.
     """
     with collaborators.lock(request.model, request.lineage):
-        states = perform(open_run(request, collaborators))
+        named = name_run(request, collaborators)
+        states = answered(named, STEPS) or perform(named.open())
         return next(state.report for state in states if state.report.step == step)
 
 
@@ -99,9 +153,40 @@ def retrain(
         As ``run_step``.
     """
     with collaborators.lock(request.model, request.lineage):
-        for state in perform(open_run(request, collaborators)):
+        named = name_run(request, collaborators)
+        for state in answered(named, STEPS) or perform(named.open()):
             on_step(state.report)
         return state
+
+
+def answered(named: NamedRun, steps: tuple[Step, ...]) -> Iterator[Retraining] | None:
+    """The states of a run that the ledger answers; ``None`` if the run has to be performed.
+
+    The files of a run are removed some time after its decision. Its events may be gone as well, and
+    a later release would fit another candidate, so nothing is read again and nothing is written.
+
+    Arguments:
+        named: the run.
+        steps: those to report, in order.
+    """
+    entry = answer_of(named)
+    if entry is None or entry.decision is None:
+        return None
+    request, identity = named.request, replace(named.identity, decided=entry)
+    registry, candidate = named.collaborators.versions.registry, entry.candidate
+    kept = candidate is not None and exists(request.model, candidate, registry)
+    version = registry.get(request.model, candidate) if candidate and kept else None
+    return (
+        Retraining(
+            request,
+            identity,
+            report_of(step, named, entry),
+            entry.snapshot,
+            version,
+            DecisionResult(entry.decision, entry.findings),
+        )
+        for step in steps
+    )
 
 
 def perform(run: Run) -> Iterator[Retraining]:
@@ -111,47 +196,47 @@ def perform(run: Run) -> Iterator[Retraining]:
     for training, and a candidate without its features in production is never fitted.
     """
     evidence = Evidence(snapshot=take_snapshot(run))
-    yield Retraining(run, reports.snapshot_report(run.id, evidence.snapshot), evidence)
+    yield Retraining.of(run, reports.snapshot_report(run.id, evidence.snapshot), evidence)
 
     contract = check_contract(run, evidence.snapshot)
     sound = run.passes(contract.findings)
     evidence = replace(evidence, contract=contract)
     report = reports.contract_report(run.id, contract, stops=not sound)
-    yield Retraining(run, report, evidence)
+    yield Retraining.of(run, report, evidence)
 
     frame = build_features(run, evidence.snapshot) if sound else None
     usable = frame is not None and run.passes(frame.findings)
     evidence = replace(evidence, frame=frame)
-    yield Retraining(run, reports.features_report(run.id, frame, stops=not usable), evidence)
+    yield Retraining.of(run, reports.features_report(run.id, frame, stops=not usable), evidence)
 
     availability = check_availability(run, evidence.snapshot) if usable else None
     available = availability is not None and not run.blocked_by(availability.findings)
     evidence = replace(evidence, availability=availability)
     report = reports.availability_report(run.id, availability, stops=not available)
-    yield Retraining(run, report, evidence)
+    yield Retraining.of(run, report, evidence)
 
     trained = train_candidate(run) if available else None
     evidence = replace(evidence, trained=trained)
-    yield Retraining(run, reports.train_report(run.id, trained, len(run.spec.seeds)), evidence)
+    yield Retraining.of(run, reports.train_report(run.id, trained, len(run.spec.seeds)), evidence)
 
     evaluation = evaluate_candidate(run, trained) if trained else None
     evidence = replace(evidence, evaluation=evaluation)
-    yield Retraining(run, reports.evaluate_report(run.id, evaluation), evidence)
+    yield Retraining.of(run, reports.evaluate_report(run.id, evaluation), evidence)
 
     record = record_weeks(run, evaluation) if evaluation else None
     evidence = replace(evidence, record=record)
-    yield Retraining(run, reports.record_report(run.id, record, run.spec), evidence)
+    yield Retraining.of(run, reports.record_report(run.id, record, run.spec), evidence)
 
     unequal = availability.unequal if availability else None
     audit = audit_candidate(run, evidence.snapshot, unequal) if trained else None
     evidence = replace(evidence, audit=audit)
-    yield Retraining(run, reports.audit_report(run.id, audit), evidence)
+    yield Retraining.of(run, reports.audit_report(run.id, audit), evidence)
 
     version = register(run, evidence)
-    yield Retraining(run, reports.register_report(run.id, version), evidence, version)
+    yield Retraining.of(run, reports.register_report(run.id, version), evidence, version)
 
     result = decide(run, evidence, version)
     if version is not None:
         remove_expired(run)
     report = reports.decide_report(run.id, result, dry_run=run.request.dry_run)
-    yield Retraining(run, report, evidence, version, result)
+    yield Retraining.of(run, report, evidence, version, result)

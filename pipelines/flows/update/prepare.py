@@ -8,8 +8,8 @@ from datetime import datetime
 from pipelines.core.errors import DataError
 from pipelines.core.time import Window
 from pipelines.flows.retrain.contract import refuses
-from pipelines.flows.retrain.request import LIVE, Request
-from pipelines.flows.retrain.run import RetrainCollaborators, Run, open_run
+from pipelines.flows.retrain.request import LIVE
+from pipelines.flows.retrain.run import Run
 from pipelines.packaging.version import ModelVersion
 from pipelines.release.lineages import verified_history
 from pipelines.spec.model import ModelSpec
@@ -40,21 +40,19 @@ class UpdateRun:
     points: Window
 
 
-def open_update(request: Request, collaborators: RetrainCollaborators) -> UpdateRun:
-    """Open a run that updates the champion. The caller holds the run's lock.
+def open_update(run: Run) -> UpdateRun:
+    """Plan the update of a run's champion.
 
     Raises:
         NothingToUpdate: the declaration has no ``update``, there is no champion yet, or the
             champion has another recipe than the declaration.
-        As ``open_run``.
     """
+    request, champion = run.request, run.champion
     where = f"model {request.model}"
     if request.lineage != LIVE:
         raise NothingToUpdate(
             "only the lineage live is updated", where=where, got=request.lineage, wanted=LIVE
         )
-    run = open_run(request, collaborators)
-    champion = run.champion
     if run.spec.update is None:
         raise NothingToUpdate(
             "the declaration has no updates",

@@ -13,12 +13,22 @@ from pipelines.flows.retrain.decide import decide
 from pipelines.flows.retrain.evaluate import evaluate_candidate
 from pipelines.flows.retrain.evidence import Evidence
 from pipelines.flows.retrain.register import register
-from pipelines.flows.retrain.request import Request, StepReport
+from pipelines.flows.retrain.request import Request, Step, StepReport
 from pipelines.flows.retrain.retention import remove_expired
-from pipelines.flows.retrain.run import RetrainCollaborators
-from pipelines.flows.retrain.steps import Retraining
+from pipelines.flows.retrain.run import RetrainCollaborators, name_run
+from pipelines.flows.retrain.steps import Retraining, answered
 from pipelines.flows.update.learn import check_update, labelled_points, learn_points
 from pipelines.flows.update.prepare import UpdateRun, open_update
+
+STEPS: tuple[Step, ...] = (
+    "snapshot",
+    "features",
+    "contract",
+    "train",
+    "evaluate",
+    "register",
+    "decide",
+)
 
 
 def update(
@@ -42,7 +52,8 @@ def update(
         GauntletError: a subclass that names the problem; it is safe to run again.
     """
     with collaborators.lock(request.model, request.lineage):
-        for state in perform(open_update(request, collaborators)):
+        named = name_run(request, collaborators)
+        for state in answered(named, STEPS) or perform(open_update(named.open())):
             on_step(state.report)
         return state
 
@@ -55,7 +66,7 @@ def perform(opened: UpdateRun) -> Iterator[Retraining]:
     """
     run = opened.run
     evidence = Evidence(snapshot=take_snapshot(run))
-    yield Retraining(run, reports.snapshot_report(run.id, evidence.snapshot), evidence)
+    yield Retraining.of(run, reports.snapshot_report(run.id, evidence.snapshot), evidence)
 
     frame = build_features(run, evidence.snapshot)
     evidence = replace(evidence, frame=frame)
@@ -64,33 +75,33 @@ def perform(opened: UpdateRun) -> Iterator[Retraining]:
     if skipped:
         run.collaborators.runs.remove(run.spec.name, {run.id})  # no decision would expire it
         report = StepReport(step="features", run=run.id, summary=skipped, skipped=True, stops=True)
-        yield Retraining(run, report, evidence)
+        yield Retraining.of(run, report, evidence)
         return
-    yield Retraining(run, report, evidence)
+    yield Retraining.of(run, report, evidence)
 
     contract = check_contract(run, evidence.snapshot)
     evidence = replace(evidence, contract=contract)
     sound = run.passes(contract.findings) and run.passes(frame.findings)
     report = reports.contract_report(run.id, contract, stops=not sound)
-    yield Retraining(run, report, evidence)
+    yield Retraining.of(run, report, evidence)
 
     learned = learn_points(opened) if sound else None
     evidence = replace(evidence, trained=learned)
-    yield Retraining(run, reports.train_report(run.id, learned, 1), evidence)
+    yield Retraining.of(run, reports.train_report(run.id, learned, 1), evidence)
 
     evaluation = evaluate_candidate(run, learned) if learned else None
     checked = check_update(run, learned, evaluation) if learned and evaluation else None
     evidence = replace(evidence, evaluation=evaluation, update=checked)
-    yield Retraining(run, reports.evaluate_report(run.id, evaluation), evidence)
+    yield Retraining.of(run, reports.evaluate_report(run.id, evaluation), evidence)
 
     version = register(run, evidence)
-    yield Retraining(run, reports.register_report(run.id, version), evidence, version)
+    yield Retraining.of(run, reports.register_report(run.id, version), evidence, version)
 
     result = decide(run, evidence, version)
     if version is not None:
         remove_expired(run)
     report = reports.decide_report(run.id, result, dry_run=False)
-    yield Retraining(run, report, evidence, version, result)
+    yield Retraining.of(run, report, evidence, version, result)
 
 
 def skipped_because(opened: UpdateRun) -> str:

@@ -19,6 +19,7 @@ from pipelines.flows.frames import window_rows
 from pipelines.flows.monitor.outcomes import read_outcomes
 from pipelines.flows.monitor.run import monitor
 from pipelines.flows.retrain.request import Request
+from pipelines.flows.retrain.run import open_run
 from pipelines.flows.update.prepare import NothingToUpdate, open_update
 from pipelines.flows.update.steps import perform
 from pipelines.gates.champion.emergency import WORSE_THAN_NAIVE
@@ -175,7 +176,7 @@ def test_an_update_that_was_killed_ends_as_if_undisturbed(
     killed.retrain()
     request = Request(model="visits", as_of=ANCHOR + 2 * HOUR, update=True)
     for steps in range(1, 8):
-        running: Iterator[Any] = perform(open_update(request, killed.parts))
+        running: Iterator[Any] = perform(open_update(open_run(request, killed.parts)))
         for _ in range(steps):
             next(running)
     done = killed.update(ANCHOR + 2 * HOUR)

@@ -1,0 +1,175 @@
+"""Runs whose files were removed are answered from the ledger, without their events."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.data.events import NoEvents
+from pipelines.flows.backfill import BackfillRequest, open_backfill
+from pipelines.flows.retrain.request import STEPS, Request, StepReport
+from pipelines.flows.retrain.run import RetrainCollaborators
+from pipelines.flows.retrain.steps import Retraining, retrain, run_step
+from pipelines.flows.update.steps import update
+from pipelines.flows.workspace import WRITTEN
+from tests.support.sales_home import AS_OF, SalesHome, connections_to, rows
+from tests.support.updates.visits_home import ANCHOR, HOUR, VisitsHome, visits
+from tests.support.updates.visits_home import connections_to as connections_to_visits
+
+FIRST = Request(model="sales", as_of=AS_OF)
+UPDATE = Request(model="visits", as_of=ANCHOR + 2 * HOUR, update=True)
+IMPOSSIBLE = {
+    "name": "sales",
+    "expectations": [
+        {
+            "type": "expect_column_values_to_be_between",
+            "kwargs": {"column": "units", "max_value": 0},
+            "severity": "critical",
+            "meta": {"stream": "sales"},
+        }
+    ],
+}
+
+
+@pytest.fixture
+def sales(tmp_path: Path) -> SalesHome:
+    home = SalesHome(tmp_path, connections_to(rows(), tmp_path, AS_OF))
+    home.declare()
+    return home
+
+
+@pytest.fixture
+def shops(tmp_path: Path) -> VisitsHome:
+    home = VisitsHome(tmp_path, connections_to_visits(visits(days=43), tmp_path))
+    home.declare()
+    home.retrain()
+    return home
+
+
+def lose(parts: RetrainCollaborators) -> None:
+    """Remove the files of all runs, and all events."""
+    shutil.rmtree(parts.runs.folder)
+    shutil.rmtree(parts.runs.folder.parent.parent / "store")
+
+
+def state(home: SalesHome | VisitsHome, model: str) -> list[Any]:
+    """What a run may write: entries, versions with their tags, and files of the home."""
+    parts = home.parts
+    files = sorted(
+        path for path in parts.runs.folder.parent.rglob("*") if "mlflow" not in path.name
+    )
+    registry = parts.versions.registry
+    return [parts.ledger.entries(model), registry.versions(model), files]
+
+
+def requested(
+    run: Callable[..., Retraining], request: Request, home: Any
+) -> tuple[Retraining, dict[str, StepReport]]:
+    reports: list[StepReport] = []
+    done = run(request, home.parts, reports.append)
+    return done, {report.step: report for report in reports}
+
+
+def same(again: Retraining, decided: Retraining) -> bool:
+    """Whether two runs have the same decision, findings and version."""
+    contents = {one.version.content if one.version else "" for one in (again, decided)}
+    return len(contents) == 1 and (
+        (again.decision, again.findings, again.candidate, again.snapshot, again.identity.id)
+        == (decided.decision, decided.findings, decided.candidate, decided.snapshot, decided.run.id)
+    )
+
+
+def test_a_retraining_is_answered_with_its_decision_findings_and_reports(sales: SalesHome) -> None:
+    sales.retrain(AS_OF - timedelta(days=7))
+    decided, before = requested(retrain, FIRST, sales)
+    assert decided.findings
+    lose(sales.parts)
+    written = state(sales, "sales")
+    again, reports = requested(retrain, FIRST, sales)
+    assert same(again, decided)
+    assert tuple(reports) == tuple(before) == STEPS
+    for step in ("contract", "evaluate", "record", "audit"):
+        assert (reports[step].verdict, reports[step].problems) == (
+            before[step].verdict,
+            before[step].problems,
+        )
+    assert reports["decide"] == before["decide"]
+    assert reports["register"] == before["register"]
+    for step in STEPS:
+        assert run_step(step, FIRST, sales.parts) == reports[step]
+    assert state(sales, "sales") == written
+
+
+def test_a_run_that_a_contract_stopped_is_stopped_again(sales: SalesHome) -> None:
+    sales.declare(IMPOSSIBLE)
+    decided, before = requested(retrain, FIRST, sales)
+    assert before["contract"].stops
+    lose(sales.parts)
+    again, reports = requested(retrain, FIRST, sales)
+    assert same(again, decided)
+    assert reports["contract"] == before["contract"]
+    assert {step for step, one in reports.items() if one.skipped} == {
+        step for step, one in before.items() if one.skipped
+    }
+
+
+def test_a_version_that_awaits_review_is_not_registered_again(sales: SalesHome) -> None:
+    sales.declare(review="required")
+    decided = sales.retrain()
+    assert decided.decision.outcome == "await_review"
+    lose(sales.parts)
+    written = state(sales, "sales")
+    again = sales.retrain()
+    assert same(again, decided)
+    assert state(sales, "sales") == written
+
+
+def test_a_dry_run_is_answered_and_does_not_answer_for_the_run(sales: SalesHome) -> None:
+    sales.retrain(AS_OF - timedelta(days=7))
+    sales.declare(split={"train": "21d", "recent": "14d"})  # a changed recipe: it uses a try
+    dry = FIRST.model_copy(update={"dry_run": True})
+    decided, _ = requested(retrain, dry, sales)
+    lose(sales.parts)
+    assert same(requested(retrain, dry, sales)[0], decided)
+    with pytest.raises(NoEvents):
+        sales.retrain()
+
+
+def test_a_kill_while_files_are_removed_leaves_a_run_without_files(sales: SalesHome) -> None:
+    decided = sales.retrain()
+    folder = decided.run.workspace.folder
+    (folder / WRITTEN).unlink()
+    left = sorted(folder.iterdir())
+    assert sales.retrain().decision == decided.decision
+    assert sorted(folder.iterdir()) == left
+
+
+def test_an_update_is_answered_without_the_version_that_it_updated(shops: VisitsHome) -> None:
+    decided, before = requested(update, UPDATE, shops)
+    assert decided.version is not None
+    lose(shops.parts)
+    shutil.rmtree(shops.folder / "registry" / "visits" / "1")
+    shutil.rmtree(shops.parts.versions.folder)
+    written = state(shops, "visits")
+    again, reports = requested(update, UPDATE, shops)
+    assert same(again, decided)
+    assert tuple(reports) == tuple(before)
+    assert reports["decide"] == before["decide"]
+    assert state(shops, "visits") == written
+
+
+def test_a_backfill_is_printed_again(sales: SalesHome) -> None:
+    dates = (AS_OF - timedelta(days=7), AS_OF)
+    request = BackfillRequest(model="sales", as_of=dates, from_scratch=True)
+    weeks = list(open_backfill(request, sales.parts).weeks())
+    lose(sales.parts)
+    lineage = open_backfill(request, sales.parts).lineage
+    entries = sales.parts.ledger.entries("sales", lineage)
+    assert list(open_backfill(request, sales.parts).weeks()) == weeks
+    assert sales.parts.ledger.entries("sales", lineage) == entries
+    assert not sales.parts.runs.folder.exists()
