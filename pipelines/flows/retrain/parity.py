@@ -93,15 +93,15 @@ def check_parity(run: Run, snapshot: Snapshot) -> ParityResult:
 
 
 def segment_versions(run: Run) -> tuple[ModelVersion, ...]:
-    """The versions that are champions of segments, as the run found the ledger."""
+    """The versions that are champions of segments in the run's lineage, before its decision."""
     state = ReleaseState.from_entries(run.spec.name, _entries(run))
     numbers = state.segments.versions if state.segments else ()
     return tuple(run.collaborators.versions.load(run.spec.name, one) for one in numbers)
 
 
 def _entries(run: Run) -> tuple[Entry, ...]:
-    """The ledger before the run's decision."""
-    entries = verified_entries(run.spec.name, run.collaborators.ledger)
+    """The entries of the run's lineage before its decision."""
+    entries = verified_entries(run.spec.name, run.collaborators.ledger, run.request.lineage)
     decided = run.identity.decided
     return entries if decided is None else entries[: decided.sequence - 1]
 

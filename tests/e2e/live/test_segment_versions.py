@@ -15,9 +15,13 @@ from pipelines.core.findings import Verdict
 from pipelines.core.time import Window
 from pipelines.features.online.lookup import look_up
 from pipelines.flows.features.materialize import materialize
+from pipelines.flows.retrain.parity import segment_versions
+from pipelines.flows.retrain.request import LIVE, Request
+from pipelines.flows.retrain.run import open_run
+from pipelines.release.lineages import branch
 from tests.support.live.segment_champion import points_of, win_segments
 from tests.support.live.served_log import as_computed, changed, log_predictions
-from tests.support.pharmacy import ON_HAND, SECOND, Pharmacy, sold
+from tests.support.pharmacy import ON_HAND, SECOND, WEEK, Pharmacy, sold
 from tests.support.rollout_factory import BUDGET, DAY, ROLLOUT, at, challenged, step
 
 SEGMENT = "cetirizine"
@@ -60,6 +64,20 @@ def test_each_version_that_answers_is_compared_with_itself(
     assert served.blocking, "the candidate would be served the same"
     assert "likely cause: unit" in served.reason
     assert not named["availability.segment_parity.2.medicine"].blocking
+
+
+def test_a_backfill_does_not_check_segment_champions_of_live(
+    promoted: Pharmacy, tmp_path: Path
+) -> None:
+    pharmacy, later = promoted.twin(tmp_path), SECOND + WEEK
+    parts = at(pharmacy, later)
+    assert branch("demand", "weeks", later, parts.ledger) is not None
+    found = {}
+    for lineage in (LIVE, "weeks"):
+        run = open_run(Request(model="demand", as_of=later, lineage=lineage), parts.retraining)
+        assert run.identity.champion == "1"
+        found[lineage] = [one.number for one in segment_versions(run)]
+    assert found == {LIVE: ["2"], "weeks": []}
 
 
 def test_the_features_of_champion_segment_champion_and_challenger_are_filled(
