@@ -38,7 +38,7 @@ def segment_words(column: str, values: Iterable[str]) -> str:
     >>> segment_words("line", ("7", "9"))
     'line 7, line 9'
     """
-    return ", ".join(f"{column} {value}".strip() for value in values)
+    return ", ".join(f"{column} {value}" if column else value for value in values)
 
 
 def segment_text(value: Any) -> str:

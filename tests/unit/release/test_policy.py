@@ -66,11 +66,18 @@ def test_a_promotion_for_segments_needs_a_finding_about_segments(
     assert decide(findings(names), facts(**FOR_SEVEN)).outcome is outcome
 
 
-@pytest.mark.parametrize(("column", "named"), [("line", "line 7, line 9"), ("", "7, 9")])
+@pytest.mark.parametrize(
+    ("column", "values", "named"),
+    [
+        ("line", ("7", "9"), "line 7, line 9"),
+        ("", ("7", "9"), "7, 9"),
+        ("", (" a", "b "), " a, b "),
+    ],
+)
 def test_the_reason_names_the_column_unless_an_older_entry_has_none(
-    column: str, named: str
+    column: str, values: tuple[str, ...], named: str
 ) -> None:
-    known = facts(**FOR_SEVEN | {"segments": ("7", "9"), "segment_column": column})
+    known = facts(**FOR_SEVEN | {"segments": values, "segment_column": column})
     decision = decide(findings((*CHALLENGE, GAIN)), known)
     assert decision.reasons == (f"shown to gain in {named}, and promoted there only",)
 
