@@ -43,7 +43,8 @@ def canary_evidence(
 ) -> CanaryInputs:
     """Sum the outcomes of both arms of a ramp as of an instant.
 
-    Entities of segments that have left the arms do not count, also not on the days before.
+    Entities of segments that have left the arms do not count, not even on the days before. The
+    findings about how the arms were served cover all requests.
 
     The arguments are those of ``read_arms``.
 
