@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipelines.core.deadline import within
-from pipelines.core.errors import GauntletError, LockedError
+from pipelines.core.errors import GauntletError, IntegrityError, LockedError
 from pipelines.core.files import atomic_file, write_bytes
 from pipelines.core.patience import ANSWER_S
 from pipelines.core.retry import compare_and_swap
@@ -204,10 +204,15 @@ def _read(model: str, collaborators: AlertCollaborators) -> AlertBook:
 def _fetch(store: ObjectStore, path: Path) -> None:
     """Bring the record that machines share; a record that was never shared stays as it is."""
     key = _key(path)
-    for stored in store.list(key):
-        if stored.key == key:
-            with atomic_file(path) as draft:
-                store.read(stored, draft)
+
+    def attempt() -> None:
+        for stored in store.list(key):
+            if stored.key == key:
+                with atomic_file(path) as draft:
+                    store.read(stored, draft)
+
+    # Another machine may write it between listing and reading.
+    compare_and_swap(attempt, retry_on=IntegrityError)
 
 
 def _write(model: str, book: AlertBook, collaborators: AlertCollaborators) -> None:

@@ -14,6 +14,7 @@ from pipelines.adapters.alerts.file import AlertFile
 from pipelines.adapters.alerts.webhook import Webhook
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.errors import Unavailable
+from pipelines.data.objects import StoredObject
 from pipelines.flows.monitor.alert import AlertCollaborators, end_events, send_alerts, send_event
 from pipelines.flows.monitor.deliver import refuse_failures
 from pipelines.monitoring.alerts import Message
@@ -100,6 +101,26 @@ def test_two_machines_that_share_their_record_send_an_alert_once(tmp_path: Path)
         ids = [body["id"] for _, _, body in server.received]
     assert len(ids) == 3
     assert ids[1:] == ["run 0", "run 9"]
+
+
+def test_a_record_that_another_machine_writes_meanwhile_is_read_again(tmp_path: Path) -> None:
+    class Busy(LocalStore):
+        overtaken = 0
+
+        def read(self, stored: StoredObject, to: Path) -> None:
+            if not self.overtaken:
+                self.overtaken += 1
+                self.write(stored.key, (self.folder / stored.key).read_bytes(), if_absent=False)
+            super().read(stored, to)
+
+    store = Busy(tmp_path / "shared")
+    with http_receiver() as server:
+        own = collaborators(tmp_path / "a", server.address, open_shared=lambda: store)
+        send_event("task x", failed(0), MONDAY, own)
+        end_events("demand", "task", collaborators(tmp_path / "b", "", open_shared=lambda: store))
+        send_event("task x", failed(1), MONDAY, own)
+        assert [body["id"] for _, _, body in server.received] == ["run 0", "run 1"]
+    assert store.overtaken
 
 
 def test_a_report_of_the_past_sends_nothing(tmp_path: Path) -> None:
