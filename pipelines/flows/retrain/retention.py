@@ -17,7 +17,7 @@ def remove_expired(run: Run) -> tuple[str, ...]:
     The copies of a version on this machine are removed with it.
 
     Safe to repeat. The run is decided, so a registry or store that refuses is reported and does not
-    end it; the next run tries again.
+    end it. What can be removed is removed, and the next run tries the rest again.
 
     Returns:
         The numbers of the versions that were removed.
@@ -36,9 +36,12 @@ def remove_expired(run: Run) -> tuple[str, ...]:
             reader.registry.remove(info)
             shutil.rmtree(reader.folder / info.content, ignore_errors=True)
             removed.append(info.version)
+    except GauntletError as problem:
+        collaborators.progress(f"old versions were not removed: {problem.what}")
+    try:
         collaborators.runs.remove(spec.name, expired_runs(entries, request.as_of))
     except GauntletError as problem:
-        collaborators.progress(f"old versions or files were not removed: {problem.what}")
+        collaborators.progress(f"files of old runs were not removed: {problem.what}")
     if removed:
         collaborators.progress(f"removed versions that nothing needs: {', '.join(removed)}")
     return tuple(removed)
