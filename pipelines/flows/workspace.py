@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator
 
 from pipelines.core.errors import IntegrityError
 from pipelines.core.files import atomic_file, remove_drafts, sha256_of, write_bytes
@@ -20,10 +22,16 @@ R = TypeVar("R", bound=Record)
 WRITTEN, STARTED = "written.json", "started"
 
 
+def _below_the_folder(name: str) -> str:
+    if any(part in ("", ".", "..") for part in name.split("/")):
+        raise ValueError(f"not the name of a file of a run: {name!r}")
+    return name
+
+
 class WrittenFile(Record):
     """A file of a run. It was made from the files that were written before it."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_below_the_folder)]
     sha256: str
 
 
@@ -101,6 +109,11 @@ class SharedCopy:
     def __init__(self, store: ObjectStore, prefix: str) -> None:
         self._store, self._prefix = store, prefix
         self._objects: dict[str, StoredObject] = {}
+
+    @property
+    def list_address(self) -> str:
+        """Address of the list of files."""
+        return f"{self._store.address}/{self._prefix}{WRITTEN}"
 
     def fetch_list(self, path: Path) -> None:
         """Look at the objects, and write the list of files to ``path``, or remove it."""
@@ -253,7 +266,8 @@ class Workspace:
         try:
             listed = _FORMAT.from_text(unseal(path.read_bytes()), str(path)).files
         except ValueError as cause:
-            raise _changed(str(path), str(cause).splitlines()[0]) from cause
+            where = str(path) if self._copy is None else self._copy.list_address
+            raise _changed(where, " ".join(str(cause).split())) from cause
         for number, one in enumerate(listed):
             path = self.path(one.name)
             found = _hash_of(path)

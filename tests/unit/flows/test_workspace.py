@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +13,7 @@ import pytest
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.errors import IntegrityError
+from pipelines.core.formats import seal
 from pipelines.core.records import Record
 from pipelines.data.objects import StoredObject
 from pipelines.flows.workspace import WRITTEN, RunFolders, Workspace
@@ -186,6 +189,28 @@ def test_a_changed_object_stops_the_run_and_is_named(tmp_path: Path, store: Loca
     assert caught.value.where == str(path)
     path.unlink()
     assert shared_steps(tmp_path / "b", store) == ["second", "third"]
+
+
+def test_a_changed_list_stops_the_run_and_is_named(tmp_path: Path, store: LocalStore) -> None:
+    shared_steps(tmp_path / "a", store)
+    [path] = store.folder.rglob(WRITTEN)
+    path.write_text("{}")
+    with pytest.raises(IntegrityError, match="not the one that was written") as caught:
+        shared_steps(tmp_path / "a", store)
+    assert caught.value.where == str(path)
+    path.unlink()
+    assert shared_steps(tmp_path / "a", store) == list(STEPS)
+
+
+@pytest.mark.parametrize("name", ["../outside", "inner/../../outside", "/outside", ""])
+def test_no_file_outside_of_the_folder_is_fetched(
+    tmp_path: Path, store: LocalStore, name: str
+) -> None:
+    sha256 = hashlib.sha256(b"x").hexdigest()
+    listed = {"schema": 1, "files": [{"name": name, "sha256": sha256}]}
+    store.write(f"runs/sales/1.none/{WRITTEN}", seal(json.dumps(listed)))
+    with pytest.raises(IntegrityError, match="not the name of a file of a run"):
+        RunFolders(tmp_path / "b", lambda: store).open_locked("sales", "1.none")
 
 
 def test_files_of_runs_are_removed_everywhere(tmp_path: Path, store: LocalStore) -> None:
