@@ -6,6 +6,9 @@ the environment of ``make kubernetes-test``. No cluster runs.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +18,7 @@ import yaml
 
 from pipelines.spec.execution.resources import ResourceTask
 from tests.dags.conftest import ROOT, dags, load
+from tests.support import servers
 from tests.support.pharmacy import declaration
 
 DECLARED = {
@@ -22,6 +26,14 @@ DECLARED = {
     "features": {"memory": "4096Mi"},
     "materialize": {"cpu": 0.5},
 }
+WRITE_A_LOG = """
+from pathlib import Path
+from airflow.logging_config import get_remote_task_log
+log = Path("logs/dag_id=d/task_id=train/attempt=1.log")
+log.parent.mkdir(parents=True)
+log.write_text("trained")
+get_remote_task_log().upload(log.relative_to("logs"), None)
+"""
 
 
 @pytest.fixture
@@ -113,3 +125,36 @@ def test_the_executor_makes_a_valid_pod_of_each_task(tmp_path: Path) -> None:
     assert found["features"] == {key: {"memory": "4096Mi"} for key in ("requests", "limits")}
     assert found["materialize"]["requests"]["cpu"] == "0.5"
     assert found["decide"] == own
+
+
+def test_airflow_starts_with_the_settings_of_a_task_and_keeps_its_log(tmp_path: Path) -> None:
+    pytest.importorskip(
+        "airflow.providers.cncf.kubernetes",
+        reason="the extra `kubernetes` is not installed: `make kubernetes-test`",
+    )
+    import boto3
+
+    path = ROOT / "deploy" / "kubernetes" / "task_configmap.yaml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]
+    own = {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path / 'airflow.db'}",
+    }
+    assert own.keys() - settings.keys() == {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
+    with servers.running_s3("gauntlet") as s3:
+        subprocess.run(
+            [sys.executable, "-c", WRITE_A_LOG],
+            env=os.environ | settings | own | s3,
+            cwd=tmp_path,
+            check=True,
+        )
+        client = boto3.client(
+            "s3",
+            endpoint_url=s3["AWS_ENDPOINT_URL"],
+            aws_access_key_id=s3["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=s3["AWS_SECRET_ACCESS_KEY"],
+        )
+        [kept] = client.list_objects_v2(Bucket="gauntlet")["Contents"]
+    assert kept["Key"] == "logs/dag_id=d/task_id=train/attempt=1.log"
