@@ -266,6 +266,7 @@ class Connections:
             load_spec=self.load_spec,
             load_suite=self.load_suite,
             open_store=self.open_store,
+            open_shared=self.open_shared,
             registry=self.registry,
             ledger=self.ledger,
             online=self.online,

@@ -49,6 +49,7 @@ class DoctorCollaborators:
         load_spec: reads a declaration by the model's name.
         load_suite: reads a model's hand-written suite.
         open_store: opens the object store of a model.
+        open_shared: opens the object store that machines share; ``None``: there is one machine.
         registry: holds the versions.
         ledger: has the decisions.
         online: the online store.
@@ -60,6 +61,7 @@ class DoctorCollaborators:
     load_spec: Callable[[str], ModelSpec]
     load_suite: Callable[[ModelSpec], object]
     open_store: Callable[[ModelSpec], ObjectStore]
+    open_shared: Callable[[], ObjectStore] | None
     registry: Registry
     ledger: Ledger
     online: OnlineStore
@@ -91,7 +93,9 @@ def diagnose(using: DoctorCollaborators) -> Iterator[Check]:
             yield _problem(f"model {name}", problem)
     yield _checked("online store", lambda: f"{len(using.online.views())} views")
     for spec in {spec.store: spec for spec in specs.values()}.values():
-        yield _store(using.open_store(spec))
+        yield _store("event store", partial(using.open_store, spec))
+    if using.open_shared is not None:
+        yield _store("shared store", using.open_shared)
     chains = {name: _chain(name, using.ledger) for name in names}
     recorded = [own[-1].recorded_at for own in chains.values() if isinstance(own, tuple) and own]
     if recorded:
@@ -116,12 +120,13 @@ def _home(home: Path) -> Check:
     return Check(name="home", ok=not fix, found=found, fix=fix)
 
 
-def _store(store: ObjectStore) -> Check:
+def _store(name: str, open_store: Callable[[], ObjectStore]) -> Check:
     def first() -> str:
+        store = open_store()
         there = next(iter(store.list("")), None)
         return f"{store.address}, {'has objects' if there else 'empty'}"
 
-    return _checked("event store", first)
+    return _checked(name, first)
 
 
 def _model(

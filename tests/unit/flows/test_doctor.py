@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pipelines.core.errors import Unavailable
 from pipelines.core.time import FixedClock
 from pipelines.flows.doctor import Check, DoctorCollaborators, diagnose
 from pipelines.settings import Settings
-from pipelines.wiring import connect
+from pipelines.wiring import connect, open_store
 from tests.support.ledger_entries import MONDAY, judged
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,6 +62,17 @@ def test_an_alias_that_lags_behind_the_ledger_has_a_command(tmp_path: Path) -> N
 def test_a_server_that_is_away_is_one_line_and_the_rest_is_checked(tmp_path: Path) -> None:
     (fault,) = faults(home(tmp_path, "away"))
     assert (fault.found, fault.fix) == ("MLflow did not answer", "start it")
+
+
+def test_a_shared_store_is_checked(tmp_path: Path) -> None:
+    using = home(tmp_path, "1", open_shared=partial(open_store, str(tmp_path / "shared")))
+    assert [one.found for one in diagnose(using) if one.name == "shared store"] == [
+        f"{tmp_path / 'shared'}, empty"
+    ]
+    wrong = dataclasses.replace(using, open_shared=partial(open_store, "ftp://shared"))
+    (fault,) = faults(wrong)
+    assert fault.name == "shared store"
+    assert fault.found == "cannot use this kind of store: ftp://shared"
 
 
 def test_a_clock_behind_the_ledger_and_a_wrong_declaration_are_found(tmp_path: Path) -> None:
