@@ -86,7 +86,7 @@ def _replaced(entries: Sequence[Entry], watched: datetime) -> set[str | None]:
         if entry.moves and max(entry.as_of, entry.recorded_at) > watched
     }
     return whole | {
-        one.version for one in segment_periods(entries) if one.end and one.end > watched
+        one.version for one in segment_periods(entries, None) if one.end and one.end > watched
     }
 
 

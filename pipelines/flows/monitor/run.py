@@ -223,7 +223,8 @@ def _observe(opened: _Opened) -> MonitorReport:
 
 def _segment_answers(opened: _Opened, window: Window) -> SegmentAnswers | None:
     """What the champions of segments answered in a window, if they are still in the registry."""
-    periods, collaborators = segment_periods(opened.entries), opened.collaborators
+    periods = segment_periods(opened.entries, opened.champion.number)
+    collaborators = opened.collaborators
     numbers = versions_in(periods, window)
     versions = _loaded(collaborators.versions, opened.spec.name, numbers) if numbers else ()
     return read_segment_answers(periods, versions, window, collaborators)

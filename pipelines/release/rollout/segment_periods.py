@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pipelines.release.ledger import Entry
 from pipelines.release.rollout.segment_champions import SegmentChampion, SegmentChampions
-from pipelines.release.rollout.state import segments_after
+from pipelines.release.rollout.state import replaces_all, segments_after
 
 
 class SegmentPeriod(NamedTuple):
@@ -29,24 +29,32 @@ class SegmentPeriod(NamedTuple):
     end: datetime | None
 
 
-def segment_periods(entries: Iterable[Entry]) -> tuple[SegmentPeriod, ...]:
-    """The periods of all segment champions: those that have ended, in order, then the present ones.
+def segment_periods(entries: Iterable[Entry], champion: str | None) -> tuple[SegmentPeriod, ...]:
+    """The periods of segment champions: those that have ended, in order, then the present ones.
 
     Arguments:
         entries: of one lineage, oldest first.
+        champion: only the periods while this version, or another one that it refreshed or that
+            refreshed it, was champion of everything else; None: all.
     """
     segments: SegmentChampions | None = None
-    ended: list[SegmentPeriod] = []
+    answering: set[str | None] = set()  # since one version last replaced all
+    found: list[tuple[SegmentPeriod, set[str | None]]] = []
     for entry in entries:
         after = segments_after(segments, entry)
         before, now = _champions(segments), _champions(after)
-        ended += [
-            _period(place, one, entry.recorded_at)
+        found += [
+            (_period(place, one, entry.recorded_at), answering)
             for place, one in before.items()
             if now.get(place) != one
         ]
+        if replaces_all(entry):
+            answering = set()
+        answering.add(entry.champion_after)
         segments = after
-    return (*ended, *(_period(place, one, None) for place, one in _champions(segments).items()))
+    present = _champions(segments).items()
+    found += [(_period(place, one, None), answering) for place, one in present]
+    return tuple(period for period, others in found if champion is None or champion in others)
 
 
 def _champions(segments: SegmentChampions | None) -> dict[tuple[str, str], SegmentChampion]:

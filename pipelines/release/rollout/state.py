@@ -243,9 +243,13 @@ def segments_after(segments: SegmentChampions | None, entry: Entry) -> SegmentCh
     """The segments' champions after one more entry."""
     if entry.segments is not None:
         return changed_champions(segments, entry.segments, entry.recorded_at)
+    return None if replaces_all(entry) else segments
+
+
+def replaces_all(entry: Entry) -> bool:
+    """Whether one version answers all entities from an entry on, in place of every champion."""
     undoes_refresh = entry.kind == "stop" or (entry.kind == "rollback" and entry.recipe != "")
-    keeps = not entry.moves or entry.lane == "refresh" or undoes_refresh
-    return segments if keeps else None
+    return entry.moves and entry.lane != "refresh" and not undoes_refresh
 
 
 def _holdback(state: ReleaseState, entry: Entry, transition: Transition) -> Holdback | None:
