@@ -115,7 +115,8 @@ def distinct_seeds(spec: ModelSpec) -> tuple[int, ...]:
     Raises:
         SpecError: as ``build_pipeline``.
     """
-    if spec.estimator.search is not None or spec.estimator.function is not None:
+    declared = spec.estimator
+    if len(spec.seeds) == 1 or declared.search is not None or declared.function is not None:
         return spec.seeds
     found: dict[bytes, int] = {}
     for seed in spec.seeds:
