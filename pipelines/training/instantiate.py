@@ -32,7 +32,8 @@ class Instantiation:
     classifier, a search or a stack is declared as it is constructed in Python.
 
     Arguments:
-        seed: ``random_state`` of every estimator that has this parameter.
+        seed: ``random_state`` of every estimator that has this parameter, and of every splitter
+            that draws rows and has none declared.
     """
 
     seed: int
@@ -51,7 +52,7 @@ class Instantiation:
         created = load_class(path, where)
         _check_names(created, parameters, f"{where}.parameters")
         arguments = self.arguments(parameters, where)
-        if issubclass(created, BaseEstimator) and "random_state" in parameter_names(created):
+        if _takes_seed(created, arguments):
             arguments["random_state"] = self.seed
         try:
             return created(**arguments)
@@ -135,6 +136,17 @@ def parameter_names(created: type[Any]) -> set[str]:
     if created.__module__.startswith("lightgbm."):
         names |= _lightgbm_parameters()
     return names - {"self"}
+
+
+def _takes_seed(created: type[Any], arguments: Mapping[str, Any]) -> bool:
+    """Whether an object gets the seed; ``KFold`` and its kind refuse it unless they shuffle."""
+    names = parameter_names(created)
+    if "random_state" not in names:
+        return False
+    if issubclass(created, BaseEstimator):
+        return True
+    draws = bool(arguments.get("shuffle", "shuffle" not in names))
+    return draws and arguments.get("random_state") is None
 
 
 _VARIABLE = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)

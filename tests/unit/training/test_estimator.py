@@ -207,6 +207,11 @@ def test_a_frame_that_lacks_a_feature_or_holds_infinity_is_refused(regression, f
             {"estimator": "sklearn.linear_model.LinearRegression"},
             (11, 12, 13),
         ),
+        (
+            "sklearn.linear_model.RidgeCV",
+            {"cv": "sklearn.model_selection.ShuffleSplit"},
+            (11, 12, 13),
+        ),
     ],
 )
 def test_seeds_that_give_the_same_estimator_count_once(regression, path, parameters, distinct):

@@ -122,6 +122,25 @@ def test_the_seed_reaches_every_estimator_that_takes_one():
     assert [estimator.random_state for _, estimator in vote.estimators] == [7, 7]
 
 
+@pytest.mark.parametrize(
+    ("splitter", "parameters", "seed"),
+    [
+        ("ShuffleSplit", {}, 7),
+        ("ShuffleSplit", {"random_state": None}, 7),
+        ("ShuffleSplit", {"random_state": 3}, 3),
+        ("RepeatedKFold", {"n_splits": 2}, 7),
+        ("KFold", {"n_splits": 2, "shuffle": True}, 7),
+        ("KFold", {"n_splits": 2}, None),
+    ],
+)
+def test_the_seed_reaches_every_splitter_that_draws_and_has_none(splitter, parameters, seed):
+    path = f"sklearn.model_selection.{splitter}"
+    cross_validated = create(
+        "sklearn.linear_model.RidgeCV", cv={"path": path, "parameters": parameters}
+    )
+    assert cross_validated.cv.random_state == seed
+
+
 def test_texts_and_mappings_that_name_no_object_are_left_as_they_are():
     search = create(
         "sklearn.model_selection.GridSearchCV",
