@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator
 
-from pipelines.core.errors import IntegrityError
+from pipelines.core.errors import IntegrityError, Unavailable
 from pipelines.core.files import atomic_file, remove_drafts, sha256_of, write_bytes
 from pipelines.core.formats import StoredFormat, seal, unseal
 from pipelines.core.records import Record
@@ -64,11 +64,29 @@ class RunFolders:
         """Remove all files of some runs of a model, their lists first. Safe to repeat.
 
         Raises:
-            Unavailable: the object store does not answer, or refuses.
+            Unavailable: the object store does not answer, or refuses. Or the file system refuses to
+                remove a list, after all other runs were removed.
         """
+        refused: list[OSError] = []
         for run in runs:
-            (self.folder / model / run / WRITTEN).unlink(missing_ok=True)
-            shutil.rmtree(self.folder / model / run, ignore_errors=True)
+            folder = self.folder / model / run
+            try:
+                (folder / WRITTEN).unlink(missing_ok=True)
+            except OSError as cause:
+                refused.append(cause)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+        self._remove_copies(model, runs)
+        if refused:
+            raise Unavailable(
+                "the file system refuses to remove the files of a run",
+                where=str(refused[0].filename),
+                got=str(refused[0]),
+                hint="remove the folder as its owner",
+            ) from refused[0]
+
+    def _remove_copies(self, model: str, runs: Collection[str]) -> None:
+        """Remove the files of runs from the shared store, their lists first."""
         if self.open_store is None:
             return
         store, prefix = self.open_store(), f"runs/{model}/"

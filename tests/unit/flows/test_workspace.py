@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.adapters.objects.local import LocalStore
-from pipelines.core.errors import IntegrityError
+from pipelines.core.errors import IntegrityError, Unavailable
 from pipelines.core.formats import seal
 from pipelines.core.records import Record
 from pipelines.data.objects import StoredObject
@@ -220,3 +220,19 @@ def test_files_of_runs_are_removed_everywhere(tmp_path: Path, store: LocalStore)
     runs.remove("sales", ["1.none", "2.1", "3.1"])
     assert {one.key.split("/")[2] for one in store.list("")} == {"1.none2"}
     assert [path.name for path in (tmp_path / "a" / "sales").iterdir()] == ["1.none2"]
+
+
+def test_a_run_that_cannot_be_removed_is_named_after_the_others_were_removed(
+    tmp_path: Path, store: LocalStore
+) -> None:
+    runs = RunFolders(tmp_path / "a", lambda: store)
+    for run in ("1.none", "2.1"):
+        runs.open_locked("sales", run).write("x", lambda draft: draft.write_text("x"))
+    stuck = tmp_path / "a" / "sales" / "1.none" / WRITTEN
+    stuck.unlink()
+    stuck.mkdir()  # which no account may unlink, not even one that no permission stops
+    with pytest.raises(Unavailable, match="refuses to remove") as caught:
+        runs.remove("sales", ["1.none", "2.1"])
+    assert caught.value.where == str(stuck)
+    assert [path.name for path in (tmp_path / "a" / "sales").iterdir()] == ["1.none"]
+    assert not list(store.list(""))
