@@ -36,11 +36,11 @@ def answer_of(named: NamedRun) -> Entry | None:
     judged = [
         entry
         for entry in ledger.of_run(request.model, request.lineage, named.identity.id)
-        if entry.decision is not None and entry.outcome != Outcome.SUPERSEDED
+        if entry.decision is not None
     ]
     final = [entry for entry in judged if entry.kind != "dry_run"]
     found = final or (judged if request.dry_run else [])
-    return found[-1] if found else None
+    return found[-1] if found and found[-1].outcome != Outcome.SUPERSEDED else None
 
 
 def report_of(step: Step, named: NamedRun, entry: Entry) -> StepReport:

@@ -12,11 +12,14 @@ import pytest
 
 from pipelines.data.events import NoEvents
 from pipelines.flows.backfill import BackfillRequest, open_backfill
-from pipelines.flows.retrain.request import STEPS, Request, StepReport
-from pipelines.flows.retrain.run import RetrainCollaborators
+from pipelines.flows.retrain.answered import answer_of
+from pipelines.flows.retrain.request import LIVE, STEPS, Request, StepReport
+from pipelines.flows.retrain.run import RetrainCollaborators, name_run
 from pipelines.flows.retrain.steps import Retraining, retrain, run_step
 from pipelines.flows.update.steps import update
 from pipelines.flows.workspace import WRITTEN
+from pipelines.release.ledger import NewEntry
+from pipelines.release.policy import decide
 from tests.support.sales_home import AS_OF, SalesHome, connections_to, rows
 from tests.support.updates.visits_home import ANCHOR, HOUR, VisitsHome, visits
 from tests.support.updates.visits_home import connections_to as connections_to_visits
@@ -127,6 +130,23 @@ def test_a_version_that_awaits_review_is_not_registered_again(sales: SalesHome) 
     again = sales.retrain()
     assert same(again, decided)
     assert state(sales, "sales") == written
+
+
+def test_a_version_whose_review_came_too_late_is_not_answered_as_waiting(sales: SalesHome) -> None:
+    sales.declare(review="required")
+    sales.retrain()
+    lose(sales.parts)
+    named, ledger = name_run(FIRST, sales.parts), sales.parts.ledger
+    [waiting] = ledger.of_run("sales", LIVE, named.identity.id)
+    assert waiting.facts is not None
+    assert answer_of(named) == waiting
+    facts = waiting.facts.model_copy(update={"champion_at_decision": "9"})
+    decision = decide(waiting.findings, facts)
+    assert decision.outcome == "superseded"
+    late = {"kind": "review", "facts": facts, "decision": decision, "reasons": decision.reasons}
+    fields = {name: getattr(waiting, name) for name in NewEntry.model_fields}
+    ledger.append(NewEntry(**fields | late), waiting.sequence)
+    assert answer_of(named) is None
 
 
 def test_a_dry_run_is_answered_and_does_not_answer_for_the_run(sales: SalesHome) -> None:
