@@ -17,7 +17,7 @@ from pipelines.flows.release.pages import update_model_pages
 from pipelines.flows.retrain.earlier.held_back import with_holdbacks
 from pipelines.flows.retrain.earlier.kept_versions import KeptVersion, KeptVersions
 from pipelines.flows.retrain.request import Request
-from pipelines.flows.retrain.run import open_run
+from pipelines.flows.retrain.run import name_run, open_run
 from pipelines.flows.serving.publish import publish_plan
 from pipelines.flows.status import overview
 from pipelines.gates.canary.pooled_refreshes import outcome_key
@@ -114,6 +114,9 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
 
     assert step(pharmacy, VERDICT).action == "holdback"
     assert serves(pharmacy) == ("2", "1"), "the former champion answers what is held back"
+    again = name_run(Request(model="demand", as_of=SECOND), at(pharmacy, VERDICT).retraining)
+    [admitted] = [entry for entry in chain if entry.outcome == "start_rollout"]
+    assert again.identity.id == admitted.run, "the same request is still the same run"
     move = ReleaseState.from_entries(
         "demand", at(pharmacy, VERDICT).ledger.entries("demand")
     ).active

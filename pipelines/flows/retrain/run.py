@@ -229,6 +229,7 @@ def identify_run(
         entry
         for entry in entries
         if entry.run.startswith(f"{digest}.")
+        and entry.decision is not None  # stages of a rollout have none, and may name its winner
         and entry.kind not in _NO_DECISIONS
         and entry.outcome not in undecided
     ]
