@@ -21,6 +21,7 @@ from pipelines.flows.lineages.pruning import prune_lineage
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import identify_run
 from pipelines.flows.versions import VersionReader
+from pipelines.flows.workspace import RunFolders
 from pipelines.release.ledger import Entry, NewEntry
 from pipelines.release.lineage_comparison.comparison import compare_lineages
 from pipelines.release.lineages import branch, summarize, verified_history
@@ -140,7 +141,7 @@ def parts(home: Home, tmp_path: Path, **others: Any) -> Any:
     """Collaborators for what reads ledger and registry only."""
     versions = VersionReader(home.registry, tmp_path / "copies", home.ledger)
     lock = partial(FileLock(tmp_path / "locks", FixedClock(AT)).hold, process="test")
-    found = {"versions": versions, "ledger": home.ledger, "lock": lock, "runs": tmp_path / "runs"}
+    found = {"versions": versions, "ledger": home.ledger, "lock": lock, "runs": RunFolders(tmp_path / "runs")}
     return SimpleNamespace(**found, **others)
 
 
