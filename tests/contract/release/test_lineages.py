@@ -141,8 +141,8 @@ def parts(home: Home, tmp_path: Path, **others: Any) -> Any:
     """Collaborators for what reads ledger and registry only."""
     versions = VersionReader(home.registry, tmp_path / "copies", home.ledger)
     lock = partial(FileLock(tmp_path / "locks", FixedClock(AT)).hold, process="test")
-    found = {"versions": versions, "ledger": home.ledger, "lock": lock, "runs": RunFolders(tmp_path / "runs")}
-    return SimpleNamespace(**found, **others)
+    found = {"versions": versions, "ledger": home.ledger, "lock": lock}
+    return SimpleNamespace(**found, runs=RunFolders(tmp_path / "runs"), **others)
 
 
 def test_a_pruned_lineage_keeps_its_decisions_and_no_version(three: Home, tmp_path: Path) -> None:
