@@ -146,7 +146,8 @@ def _caveats(report: EffectsReport) -> Iterator[str]:
         elif one.left is not None:
             yield (
                 f"Where {one.name}, harm was shown and the arms ended at {instant_text(one.left)}: "
-                "the days before count."
+                "the days before count, and their effect is more extreme than the true one on "
+                "average."
             )
     yield from (f"Not measured: {note}." for note in report.notes)
 

@@ -73,7 +73,8 @@ def test_the_control_of_each_segment_is_named_and_when_one_left():
     assert "against version 4 (version 3 where line = 7): it is better." in text[0]
     assert "Where line = 8, entities are in no arm." in text
     left = "Where line = 9, harm was shown and the arms ended at 2026-04-02T00:00:00Z: "
-    assert f"{left}the days before count." in text
+    extreme = "and their effect is more extreme than the true one on average."
+    assert f"{left}the days before count, {extreme}" in text
     assert "canary against version 4 (version 3 where line = 7), from" in effects_page(found)
 
 
