@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 from pydantic import Field
 
@@ -10,19 +10,9 @@ from pipelines.core.findings import Verdict
 from pipelines.core.names import Lineage, Name
 from pipelines.core.records import Instant, Record
 from pipelines.release.retrain_reason import RetrainReason
+from pipelines.spec.execution.resources import RetrainStep
 
-Step = Literal[
-    "snapshot",
-    "contract",
-    "features",
-    "availability",
-    "train",
-    "evaluate",
-    "record",
-    "audit",
-    "register",
-    "decide",
-]
+Step = RetrainStep
 STEPS: tuple[Step, ...] = get_args(Step)
 LIVE = "live"
 

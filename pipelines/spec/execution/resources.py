@@ -8,8 +8,7 @@ from pydantic import Field
 
 from pipelines.spec.fields import Declaration
 
-# The tasks of the DAGs that do the work; the others only ask and wait.
-ResourceTask = Literal[
+RetrainStep = Literal[
     "snapshot",
     "contract",
     "features",
@@ -20,12 +19,9 @@ ResourceTask = Literal[
     "audit",
     "register",
     "decide",
-    "materialize",
-    "monitor",
-    "release",
-    "score",
-    "update",
 ]
+# The tasks of the DAGs that do the work; the others only ask and wait.
+ResourceTask = Literal[RetrainStep, "materialize", "monitor", "release", "score", "update"]
 Memory = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(Mi|Gi)$", examples=["2Gi", "512Mi"])]
 Cpu = Annotated[float, Field(gt=0, le=1024)]
 
