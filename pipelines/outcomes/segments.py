@@ -85,7 +85,7 @@ def segment_values(
 
     stream = segment_stream(spec, part)
     if stream is None:
-        return np.asarray(entities[part.column].map(segment_text).to_numpy(object))
+        return _texts(entities[part.column])
     return _values_from_stream(as_known(tables[stream], as_of), part.column, entities, began)
 
 
@@ -108,11 +108,16 @@ def _values_from_stream(
         )
         .to_pandas()
     )
-    found[_TEXT] = found[column].map(segment_text)
+    found[_TEXT] = _texts(found[column])
     # Break ties by text, so that the order is fixed.
     by_age = found.sort_values(
         [_NEWEST, _FIRST, _TEXT], ascending=[False, True, True], na_position="last"
     )
     one = by_age.drop_duplicates(keys)[[*keys, _TEXT]]
-    texts = entities.merge(one, on=keys, how="left", sort=False)[_TEXT].astype(object)
+    return _texts(entities.merge(one, on=keys, how="left", sort=False)[_TEXT])
+
+
+def _texts(values: pd.Series) -> Texts:
+    """Return values as text; None where one is missing."""
+    texts = values.astype(object).map(segment_text, na_action="ignore")
     return np.asarray(texts.where(texts.notna(), None).to_numpy(object))

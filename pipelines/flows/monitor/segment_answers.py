@@ -105,9 +105,8 @@ def answered_points(periods: Iterable[SegmentPeriod], number: str, rows: pd.Data
     found = np.zeros(len(rows), np.bool_)
     for one in periods:
         if one.version == number and one.column in rows:
-            there = (rows[one.column].map(segment_text) == one.value) & (
-                decided >= _naive(one.start)
-            )
+            values = rows[one.column].map(segment_text, na_action="ignore")
+            there = (values == one.value) & (decided >= _naive(one.start))
             if one.end is not None:
                 there &= decided < _naive(one.end)
             found |= there.to_numpy(bool)

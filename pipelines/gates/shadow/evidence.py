@@ -14,6 +14,7 @@ from pipelines.core.arrays import Floats, Mask
 from pipelines.core.findings import slug
 from pipelines.core.time import Window, utc
 from pipelines.data.reader import EventReader
+from pipelines.gates.recent_window.slices import slice_values
 from pipelines.gates.shadow.findings import (
     LEVEL,
     LatencyQuantile,
@@ -31,7 +32,6 @@ from pipelines.packaging.version import ModelVersion
 from pipelines.predictions.assignment import Allocation, in_shadow
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.predictions import Arm
-from pipelines.spec.training import Slice
 from pipelines.stats.paired import PairedDifference, paired_difference
 from pipelines.stats.undefined import Undefined
 
@@ -110,7 +110,7 @@ def shadow_evidence(
         answered=len(both),
         mean_difference=float(gap.mean()),
         disagreeing=None if apart is None else Proportion(hits=int(apart.sum()), of=len(apart)),
-        slices=tuple(_slices(spec, EntityLog(both, log.entities), gap, apart)),
+        slices=tuple(slice_agreements(spec, EntityLog(both, log.entities), gap, apart)),
         champion_ms=latency_quantile(both["latency_ms"].to_numpy(np.float64)),
         challenger_ms=latency_quantile(both["latency_ms_shadow"].to_numpy(np.float64)),
         losses=losses,
@@ -151,9 +151,17 @@ def _losses(
     return found, ""
 
 
-def _slices(
+def slice_agreements(
     spec: ModelSpec, both: EntityLog, gap: Floats, apart: Mask | None
 ) -> Iterator[SliceAgreement]:
+    """Yield how far the challenger differs from the champion in each group of declared slices.
+
+    Arguments:
+        spec: declares the slices; they are named as in the recent window.
+        both: rows with both predictions.
+        gap: absolute difference of the predictions, shape (rows,).
+        apart: rows that disagree, shape (rows,); None where no tolerance is declared.
+    """
     served: list[dict[str, object]] = []
     for part in spec.slices:
         if part.column in spec.points.keys:
@@ -161,7 +169,7 @@ def _slices(
         else:
             served = served or [json.loads(text) for text in both.rows["features"]]
             values = _series([one.get(part.column) for one in served])
-        groups = _groups(part, values.reset_index(drop=True))
+        groups = slice_values(part, values.reset_index(drop=True))
         for value, rows in groups.groupby(groups).groups.items():
             if len(rows) < part.minimum_rows:
                 continue
@@ -174,16 +182,6 @@ def _slices(
                 disagreeing=counted,
                 mean_difference=float(gap[at].mean()),
             )
-
-
-def _groups(part: Slice, values: pd.Series) -> pd.Series:
-    import pandas as pd
-
-    if part.bins is None:
-        return values.astype(object).where(values.notna(), "missing").map(str)
-    numbers = pd.to_numeric(values, errors="coerce")
-    bins = pd.qcut(numbers, part.bins, labels=False, duplicates="drop")
-    return bins.map(lambda one: f"bin_{int(one) + 1}", na_action="ignore").fillna("missing")
 
 
 def _series(values: list[object]) -> pd.Series:

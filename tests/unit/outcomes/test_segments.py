@@ -83,6 +83,15 @@ def test_a_key_needs_no_event_and_a_segment_may_be_of_a_guardrail() -> None:
     assert second.startswith("error_share.pharmacy.p_9-"), "a name, and a hash that keeps it apart"
 
 
+def test_a_missing_key_is_in_no_segment() -> None:
+    of = source(
+        {"column": "pharmacy", "values": ["None", "nan"], "metric": "error_share", "margin": 0.1}
+    )
+    entities = ENTITIES.assign(pharmacy=ENTITIES["pharmacy"].where(ENTITIES["pharmacy"] != "p4"))
+    found = segment_members(of, entities, np.arange(len(entities)), BEGAN)
+    assert not any(part.members.any() for part in found.values())
+
+
 def test_as_of_an_instant_nothing_later_is_known() -> None:
     of = source(kind("community"))
     early = MetricSource(of.spec, of.rollout, of.tables, BEGAN + timedelta(days=1), of.versions)

@@ -32,6 +32,12 @@ def test_a_version_answers_its_segments_while_it_is_their_champion() -> None:
     assert not answered_points(PERIODS, "1", ROWS).any()
 
 
+def test_a_missing_key_is_in_no_segment() -> None:
+    named_none = (SegmentPeriod("line", "None", "2", SINCE, None),)
+    rows = ROWS.assign(line=None)
+    assert not answered_points(named_none, "2", rows).any()
+
+
 def test_a_point_counts_with_the_version_that_was_champion_then() -> None:
     eight = {
         number: list(found.loc[(found["line"] == 8) & (found["shop"] == "a"), "decision_time"])
