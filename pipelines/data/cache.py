@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.files import draft_in, fsync, sha256_of, write_bytes
 from pipelines.core.records import canonical_json, digest_of
 
-_VERIFIED: dict[Path, tuple[int, int, int] | None] = {}  # each file's state when it was verified
+_VERIFIED: dict[str, tuple[int, int, int] | None] = {}  # each file's state when it was verified
 _VERIFIED_AT_ONCE = 16  # objects in one task of a thread: starting one takes longer than a hash
 
 
@@ -27,17 +29,22 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
+        self._objects = os.fspath(self.folder / "objects")
 
     def object(self, sha256: str) -> Path:
         """The path of the object with that hash, whether or not it exists."""
-        return self.folder / "objects" / sha256[:2] / sha256
+        return Path(self._file(sha256))
+
+    def _file(self, sha256: str) -> str:
+        # Thousands of objects are looked up again and again, and making a Path takes longer.
+        return f"{self._objects}{os.sep}{sha256[:2]}{os.sep}{sha256}"
 
     def __contains__(self, sha256: str) -> bool:
-        return self.object(sha256).is_file()
+        return _state_of(self._file(sha256)) is not None
 
     def size(self, sha256: str) -> int | None:
         """The size of the object with that hash in bytes; ``None`` if there is none."""
-        state = _state_of(self.object(sha256))
+        state = _state_of(self._file(sha256))
         return None if state is None else state[1]
 
     def add(self, fetch: Callable[[Path], None]) -> str:
@@ -96,15 +103,15 @@ class Cache:
             self._verify(sha256)
 
     def _verify(self, sha256: str) -> None:
-        path = self.object(sha256)
+        path = self._file(sha256)
         state = _state_of(path)
         if state is not None and _VERIFIED.get(path) == state:
             return
-        got = "no such file" if state is None else sha256_of(path)
+        got = "no such file" if state is None else sha256_of(Path(path))
         if got != sha256:
             raise IntegrityError(
                 "an event object in the cache is not what it was",
-                where=str(path),
+                where=path,
                 got=got,
                 wanted=sha256,
                 hint="delete that file and run again: it is fetched anew from the store",
@@ -134,9 +141,12 @@ class Cache:
         return self.folder / "notes" / kind / f"{digest_of(about)}.json"
 
 
-def _state_of(path: Path) -> tuple[int, int, int] | None:
+def _state_of(path: str) -> tuple[int, int, int] | None:
     """Number, size and time of the last change of a file; ``None`` if there is none."""
-    if not path.is_file():
+    try:
+        found = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        return None
     return found.st_ino, found.st_size, found.st_ctime_ns

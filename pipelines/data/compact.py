@@ -10,7 +10,7 @@ is used. Later snapshots share the files of the runs that have not changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ from pipelines.data.scan import by_schema
 from pipelines.spec.streams import Stream
 
 FORMAT = 2
-RUN = 256  # objects in one file
-MOST_BYTES = 64 << 20  # of a run: larger objects are read as they are
+RUNS = (256, 16)  # objects in one file; what is left of longer runs is cut into shorter ones
+MOST_BYTES = 256 << 10  # of an object on average: larger ones are read as they are
 
 
 def canonical_rows(
@@ -46,18 +46,31 @@ def canonical_rows(
     """
     files: list[Path] = []
     single: list[PulledObject] = []
-    for first in range(0, len(objects), RUN):
-        run = objects[first : first + RUN]
-        if len(run) == RUN and sum(one.size for one in run) <= MOST_BYTES:
-            files.append(_file_of_run(name, stream, run, cache, connection))
-        else:
+    for run in _runs(objects, RUNS):
+        if len(run) == 1:
             single += run
+        else:
+            files.append(_file_of_run(name, stream, run, cache, connection))
     parts = [rows_as_stored(name, stream, single, cache)] if single else []
     if files:
         # by name: a declaration with its columns in another order shares these files
         names = ", ".join(map(quoted, canonical_types(stream)))
         parts.append(f"SELECT {names} FROM {files_sql(files)}")
     return " UNION ALL ".join(parts)
+
+
+def _runs(
+    objects: Sequence[PulledObject], lengths: Sequence[int]
+) -> Iterator[Sequence[PulledObject]]:
+    """The runs that have a file; every other object is a run of its own."""
+    length, shorter = (lengths[0], lengths[1:]) if lengths else (1, ())
+    for first in range(0, len(objects), length):
+        run = objects[first : first + length]
+        small = sum(one.size for one in run) <= length * MOST_BYTES
+        if length == 1 or (small and len(run) == length):
+            yield run
+        else:
+            yield from _runs(run, shorter)
 
 
 def rows_as_stored(name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache) -> str:

@@ -58,7 +58,7 @@ def world(
     sales_rows: Rows,
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
-    monkeypatch.setattr("pipelines.data.compact.RUN", 2)
+    monkeypatch.setattr("pipelines.data.compact.RUNS", (2,))
     found = World(tmp_path, sales_model())
     write_events(found.store, "sales", sales_rows(range(5)), "told_at")
     return found
@@ -69,9 +69,26 @@ def test_a_run_has_the_rows_of_its_objects(world: World, monkeypatch: pytest.Mon
     assert len(taken.streams["sales"].objects) == 5, "one for each day"
     compact = world.rows(taken)
     assert len(world.files()) == 2
-    monkeypatch.setattr("pipelines.data.compact.RUN", 100)
+    monkeypatch.setattr("pipelines.data.compact.RUNS", (100,))
     assert compact == world.rows(taken)
     assert len(compact) == 5
+
+
+def test_what_is_left_of_long_runs_is_cut_into_short_ones(
+    world: World, sales_rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.data.compact.RUNS", (4, 2))
+    write_events(world.store, "sales", sales_rows([6, 7]), "told_at")
+    assert len(world.rows(world.snapshot())) == 7
+    assert len(world.files()) == 2, "one of four days, one of two, and one day is left"
+
+
+def test_large_objects_are_read_as_they_are(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = world.snapshot()
+    sizes = [one.size for one in taken.streams["sales"].objects]
+    monkeypatch.setattr("pipelines.data.compact.MOST_BYTES", min(sizes) - 1)
+    assert len(world.rows(taken)) == 5
+    assert not world.files()
 
 
 def test_rows_that_became_known_later_are_left_out(world: World) -> None:
@@ -123,12 +140,12 @@ def test_a_damaged_file_of_a_run_and_a_changed_object_of_equal_size(world: World
     assert raised.value.where == str(path)
 
 
-@pytest.mark.parametrize("run", [2, 3, 100])
+@pytest.mark.parametrize("runs", [(2,), (3,), (100,), (3, 2), (4, 2)])
 def test_objects_of_equal_content_are_all_read(
-    world: World, monkeypatch: pytest.MonkeyPatch, run: int
+    world: World, monkeypatch: pytest.MonkeyPatch, runs: tuple[int, ...]
 ) -> None:
     """In one run, in different runs, and outside of runs."""
-    monkeypatch.setattr("pipelines.data.compact.RUN", run)
+    monkeypatch.setattr("pipelines.data.compact.RUNS", runs)
     world.streams = {"sales": world.streams["sales"].model_copy(update={"id": ()})}
     [first, *_] = sorted((world.folder / "store").rglob("*.parquet"))
     for name in ("y", "z"):

@@ -87,7 +87,7 @@ def test_new_objects_are_looked_at_without_a_file_of_their_own(
     sales_rows: Rows,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pipelines.data.compact.RUN", 2)
+    monkeypatch.setattr("pipelines.data.compact.RUNS", (2,))
     spec, kept = sales_model(), reader.cache / "notes" / "compact"
     write(store, sales_rows(range(5)))
     read(reader, spec, START + 90 * DAY)
