@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.core.addresses import sqlite_path, sqlite_url
 from pipelines.core.errors import SpecError
+from pipelines.data.connection import MEMORY
 
 
 class Settings(BaseSettings):
@@ -41,6 +43,10 @@ class Settings(BaseSettings):
     )
     frames_bytes: int = Field(
         default=8 << 30, ge=0, description="of the weeks of decision points that are kept, at most"
+    )
+    memory: str = Field(
+        default=MEMORY,
+        description="of one connection of DuckDB, such as 4GB; what does not fit is on the disk",
     )
 
     serve_models: str = Field(default="", description="names that a service answers for, by comma")
@@ -81,6 +87,13 @@ class Settings(BaseSettings):
                 got=f"{cause.reason} at byte {cause.start}",
                 hint="save it as UTF-8",
             ) from cause
+
+    @field_validator("memory")
+    @classmethod
+    def _amount(cls, memory: str) -> str:
+        if not re.fullmatch(r"[1-9]\d*(\.\d+)? ?[KMGT]i?B", memory, re.IGNORECASE):
+            raise ValueError("a number with a unit: 1600MB, 4GB or 2GiB")
+        return memory
 
     @field_validator("ledger_url")
     @classmethod

@@ -316,7 +316,7 @@ def open_events(
     def sources(streams: Mapping[str, Stream]) -> Mapping[str, EventSource]:
         return open_sources(settings, streams, spec.store, reading=reading)
 
-    return EventReader(sources, cache, progress, settings.frames_bytes)
+    return EventReader(sources, cache, progress, settings.frames_bytes, settings.memory)
 
 
 def open_sources(

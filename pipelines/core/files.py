@@ -75,15 +75,18 @@ def draft_in(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def working_folder(prefix: str) -> Iterator[Path]:
-    """A new folder in the system's folder for temporary files, removed at the end of the block.
+def working_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
+    """A new folder that is removed at the end of the block.
 
     Folders with the same prefix that killed processes left are removed first.
 
     Arguments:
         prefix: start of its name.
+        parent: folder to make it in; default: the system's folder for temporary files.
     """
-    with _own_folder(Path(tempfile.gettempdir()), prefix) as own:
+    if parent is not None:
+        parent.mkdir(parents=True, exist_ok=True)
+    with _own_folder(parent or Path(tempfile.gettempdir()), prefix) as own:
         yield own
 
 

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from pipelines.core.errors import Unavailable
+from pipelines.core.files import working_folder
+
+MEMORY = "1600MB"  # a retraining of ten million events then stays within 2 GiB
 _DEEPEST = 10_000  # calls of Python; a frame of ten joins needs more than the default of 1,000
 
 
@@ -27,3 +34,33 @@ def open_duckdb(database: str = ":memory:", **options: Any) -> Any:
     connection = ibis.duckdb.connect(database, **options)
     connection.raw_sql("SET disabled_optimizers = 'common_subexpressions'")
     return connection
+
+
+@contextmanager
+def limited_duckdb(memory: str, folder: Path) -> Iterator[Any]:
+    """A connection of ``open_duckdb`` that writes to the disk what does not fit into its memory.
+
+    Arguments:
+        memory: DuckDB's limit for this connection, such as ``1600MB``.
+        folder: gets a folder of this connection for what does not fit. DuckDB overwrites the files
+            of another connection in the same folder. It is removed at the end of the block; those
+            of killed processes are removed first.
+
+    Raises:
+        Unavailable: when a query of the block needs more memory or more room on the disk.
+    """
+    import duckdb
+
+    with working_folder("spill-", folder) as spill:
+        connection = open_duckdb(memory_limit=memory, temp_directory=str(spill))
+        try:
+            yield connection
+        except duckdb.OutOfMemoryException as cause:
+            raise Unavailable(
+                "DuckDB needs more memory or more room on the disk than it may use",
+                where=f"GAUNTLET_MEMORY={memory}, and {folder} for what does not fit",
+                got=str(cause).splitlines()[0],
+                hint="set GAUNTLET_MEMORY higher, or make room on the disk, and run again",
+            ) from cause
+        finally:
+            connection.disconnect()

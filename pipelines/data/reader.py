@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.records import digest_of
 from pipelines.core.time import instant_text
 from pipelines.data.cache import Cache
-from pipelines.data.connection import open_duckdb
+from pipelines.data.connection import MEMORY, limited_duckdb
 from pipelines.data.events import EventSource, NoEvents, Progress, RewrittenHistory
 from pipelines.data.identity import Copies
 from pipelines.data.kept_files import MOST_BYTES, KeptFiles
@@ -45,6 +45,7 @@ class EventReader:
         cache: folder for pulled objects and snapshot manifests; models and runs can share it.
         progress: called with a short message now and then.
         kept_bytes: of the files in ``frames``, at most.
+        memory: DuckDB's limit for one connection; what does not fit is in ``spill`` meanwhile.
     """
 
     def __init__(
@@ -53,10 +54,20 @@ class EventReader:
         cache: Path,
         progress: Progress = lambda _: None,
         kept_bytes: int = MOST_BYTES,
+        memory: str = MEMORY,
     ) -> None:
         self.open_sources, self.cache, self.progress = open_sources, cache, progress
         self.frames = KeptFiles(cache / "frames", kept_bytes)
         self.chunks = KeptFiles(cache / "chunks", CHUNKS_BYTES)
+        self.memory = memory
+
+    def connection(self) -> AbstractContextManager[Any]:
+        """A DuckDB connection of Ibis with limited memory.
+
+        Raises:
+            Unavailable: when a query needs more memory, or more room on the disk.
+        """
+        return limited_duckdb(self.memory, self.cache / "spill")
 
     def remembered(self, streams: Streams) -> str:
         """A hash over what was pulled of some streams; it changes when they are forgotten."""
@@ -120,12 +131,10 @@ class EventReader:
 
         Raises:
             IntegrityError: when a cached object is missing or has changed.
+            Unavailable: as ``connection``.
         """
-        connection = open_duckdb()
-        try:
+        with self.connection() as connection:
             yield self.attach(connection, snapshot, streams)
-        finally:
-            connection.disconnect()
 
     def copies(
         self, snapshot: Snapshot, streams: Streams, fresh_since: datetime
@@ -137,13 +146,9 @@ class EventReader:
             streams: the declared streams to look at.
             fresh_since: zoned; rows known later are fresh.
         """
-        connection = open_duckdb()
-        try:
-            return find_copies(
-                self._at_hand(snapshot, streams), streams, self.cache, connection, fresh_since
-            )
-        finally:
-            connection.disconnect()
+        at_hand = self._at_hand(snapshot, streams)
+        with self.connection() as connection:
+            return find_copies(at_hand, streams, self.cache, connection, fresh_since)
 
     def sums_of_weeks(
         self, snapshot: Snapshot, streams: Streams, connection: Any

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.core.errors import SpecError
+from pipelines.data.connection import limited_duckdb
 from pipelines.settings import Settings
 
 
@@ -30,3 +31,16 @@ def test_a_ledger_in_memory_is_refused(url: str, tmp_path: Path) -> None:
         Settings(ledger_url=url)
     assert "would be lost" in error.value.wanted
     assert Settings(ledger_url=f"sqlite:///{tmp_path}/a.db").ledger_address.endswith("/a.db")
+
+
+@pytest.mark.parametrize("memory", ["1600MB", "2.5 GiB", "512mib", "1TB"])
+def test_an_amount_of_memory_is_one_that_duckdb_takes(memory: str, tmp_path: Path) -> None:
+    with limited_duckdb(Settings(memory=memory).memory, tmp_path) as connection:
+        assert connection.raw_sql("SELECT 1").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("memory", ["", "1600", "0GB", "80%", "much", "1GB; DROP"])
+def test_another_amount_of_memory_is_refused(memory: str) -> None:
+    with pytest.raises(SpecError, match="GAUNTLET_MEMORY") as error:
+        Settings(memory=memory)
+    assert "4GB" in error.value.wanted

@@ -96,7 +96,7 @@ class EventCopies:
             others = {name: one for name, one in streams.items() if name not in sources}
             return {**real(others), **{name: sources[name] for name in streams if name in sources}}
 
-        return EventReader(open_sources, self.folder)
+        return EventReader(open_sources, self.folder, memory=self.live.memory)
 
     def with_fault(self, stream: str, since: datetime, change: Change) -> EventReader | None:
         """Reads the events with a fault in one stream.
@@ -156,19 +156,15 @@ class EventCopies:
     def _rows(self, stream: str, objects: Sequence[PulledObject]) -> pa.Table:
         """The canonical rows of some objects that are known as of the snapshot's instant."""
         from pipelines.data.compact import canonical_rows
-        from pipelines.data.connection import open_duckdb
 
-        connection = open_duckdb()
-        try:
+        with self.live.connection() as connection:
             every = canonical_rows(
                 stream, self.streams[stream], objects, Cache(self.folder), connection
             )
             rows = connection.sql(every)
             known = self.snapshot.as_of.replace(tzinfo=None)
             visible: pa.Table = rows.filter(rows.known_time <= known).to_pyarrow()
-            return visible
-        finally:
-            connection.disconnect()
+        return visible
 
 
 def _store(rows: pa.Table, declared: Stream, stream: str, cache: Cache) -> tuple[PulledObject, ...]:
