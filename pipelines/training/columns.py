@@ -77,9 +77,17 @@ def feature_matrix(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=frame.index)
 
 
+def labelled_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that have a label; the frame itself, not a copy, if all of them have one."""
+    known = frame["label"].notna()
+    return frame if known.all() else frame[known]
+
+
 def _texts(column: pd.Series) -> pd.Series:
-    values = column.astype(object)
-    return values.where(column.notna(), np.nan)
+    """As objects, one for each distinct text: millions of equal ones take a gigabyte."""
+    codes, texts = pd.factorize(column)
+    values = np.append(np.asarray(texts, dtype=object), np.nan)[codes]  # -1 is a missing one
+    return pd.Series(values, column.index, object, column.name)
 
 
 def _floats(spec: ModelSpec, name: str, column: pd.Series) -> pd.Series:

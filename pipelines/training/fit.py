@@ -14,7 +14,7 @@ from pipelines.core.errors import DataError, GauntletError, SpecError
 from pipelines.own_code.load import CODE_ERRORS, place_in_code
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import class_text
-from pipelines.training.columns import categorical_features, feature_matrix
+from pipelines.training.columns import categorical_features, feature_matrix, labelled_rows
 from pipelines.training.estimator import build_pipeline
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
         SpecError: when the estimator or one of its parameters is wrong.
         DataError: when a label is none of the classes, or the estimator rejects the rows.
     """
-    labelled = frame[frame["label"].notna()]
+    labelled = labelled_rows(frame)
     _enough(spec, len(labelled), len(frame))
     target = _target(spec, labelled["label"])
     matrix = feature_matrix(spec, labelled)

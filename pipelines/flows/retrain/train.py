@@ -121,14 +121,14 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
     from pipelines.gates.availability.serialization import serialization_finding
     from pipelines.gates.recent_window.refit import ANSWERS, refit_findings
     from pipelines.training.baseline import baseline_predictions
-    from pipelines.training.columns import feature_matrix, text_features
+    from pipelines.training.columns import feature_matrix, labelled_rows, text_features
     from pipelines.training.repeatable import check_repeatable
     from pipelines.training.score import score
     from pipelines.training.simple_rival import simple_predictions
 
     spec, plan, frame = run.spec, run.plan, run.workspace.path(FRAME)
     rows, recent = (read_rows(spec, frame, window) for window in (plan.train, plan.recent))
-    labelled = rows[rows["label"].notna()]
+    labelled = labelled_rows(rows)
     sample = check_repeatable(spec, labelled)
     if sample is not None:
         plan_package(sample, probabilities=_probabilities(run))  # refused before the long fits
