@@ -109,8 +109,13 @@ def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
 
     Rows that the declaration excludes are left out.
     """
+    import pandas as pd
+
     rows = without_excluded(spec, _rows_in(path, window))
     order = ["decision_time", *spec.points.keys, *spec.feature_names]
+    points = pd.MultiIndex.from_frame(rows[order[: 1 + len(spec.points.keys)]])
+    if points.is_monotonic_increasing and points.is_unique:  # as written: no copy of large frames
+        return rows.reset_index(drop=True)
     return rows.sort_values(list(dict.fromkeys(order)), kind="stable", ignore_index=True)
 
 

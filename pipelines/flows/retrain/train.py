@@ -145,6 +145,10 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
             f"{RIVAL}{name}": prediction_column(one.predictions) for name, one in rivals.items()
         }
     run.workspace.write(PREDICTIONS, lambda part: pd.DataFrame(columns).to_parquet(part))
+    example = feature_matrix(spec, rows.head(EXAMPLE_ROWS))
+    training = None if trial else _training_value(spec, twins[0], labelled)
+    trained_rows = len(labelled)
+    del rows, labelled  # the refit reads rows of its own, and large ones do not fit twice
     serving, refit = twins[0], None
     checks: tuple[Finding, ...] = ()
     if plan.refit is not None and not trial:
@@ -156,7 +160,6 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
         rehearse_fitted(run, serving, recent)
         package = plan_package(serving, probabilities=_probabilities(run))
     else:
-        example = feature_matrix(spec, rows.head(EXAMPLE_ROWS))
         package = write_candidate(run, serving, twins[0], earlier, example)
     return TrainedCandidate(
         package=package,
@@ -165,7 +168,7 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
             fast_predict_finding(serving, text_features(spec), feature_matrix(spec, recent)),
             *checks,
         ),
-        rows=len(labelled),
+        rows=trained_rows,
         recent_rows=len(recent),
         rows_digest=scored[0].rows_digest,
         classes=spec.classes,
@@ -173,7 +176,7 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
         search=search,
         refit_search=refit.search if refit else None,
         twin=earlier.number if earlier else None,
-        training=None if trial else _training_value(spec, twins[0], labelled),
+        training=training,
         importance=None if trial else _importance(run, twins[0], recent),
     )
 

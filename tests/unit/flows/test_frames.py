@@ -1,4 +1,4 @@
-"""The probe of a written frame samples every week, whichever run computed it."""
+"""The probe of a written frame samples every week; rows are read in one order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import pandas as pd
 import pyarrow as pa
 import pytest
 from ibis import _
@@ -19,7 +20,7 @@ from pipelines.data.events import FileEvents
 from pipelines.data.ingest.partitions import write_events
 from pipelines.data.reader import EventReader
 from pipelines.features.frame import build_frame
-from pipelines.flows.frames import FRAME, write_frame, write_points
+from pipelines.flows.frames import FRAME, read_rows, write_frame, write_points
 from pipelines.flows.workspace import Workspace
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.model import ModelSpec
@@ -38,6 +39,13 @@ def known_at_once(
     return build_frame(spec, early, as_of, window)
 
 
+def with_units(spec: ModelSpec) -> ModelSpec:
+    units: dict[str, Any] = {"kind": "window", "name": "units_14d", "stream": "sales"}
+    units |= {"by": ["shop"], "aggregate": "count", "window": "14d"}
+    declared = spec.as_json()
+    return ModelSpec.model_validate(declared | {"features": [*declared["features"], units]})
+
+
 @pytest.mark.parametrize("leaks", [True, False])
 def test_a_leak_in_weeks_that_were_kept_without_a_probe_is_found(
     tmp_path: Path,
@@ -47,10 +55,7 @@ def test_a_leak_in_weeks_that_were_kept_without_a_probe_is_found(
     leaks: bool,
 ) -> None:
     """As monitoring keeps them, or a run that ends before its probe."""
-    units: dict[str, Any] = {"kind": "window", "name": "units_14d", "stream": "sales"}
-    units |= {"by": ["shop"], "aggregate": "count", "window": "14d"}
-    declared = sales_model().as_json()
-    spec = ModelSpec.model_validate(declared | {"features": [*declared["features"], units]})
+    spec = with_units(sales_model())
     store, messages = LocalStore(tmp_path / "store"), list[str]()
     write_events(store, "sales", sales_rows(range(80), late_h=30), "told_at")
     events = EventReader(
@@ -70,3 +75,29 @@ def test_a_leak_in_weeks_that_were_kept_without_a_probe_is_found(
         "computing the points of 2 weeks from 2026-03-16"
     ]
     assert finding.verdict is (Verdict.FAIL if leaks else Verdict.PASS)
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["each point once", "points of equal keys"])
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_are_read_in_the_order_of_time_keys_and_features(
+    tmp_path: Path, sales_model: Callable[..., ModelSpec], twice: bool, seed: int
+) -> None:
+    """Whatever their order in the file, which is mostly the one that is wanted."""
+    spec, key, feature = with_units(sales_model()), "shop", "units_14d"
+    days = pd.date_range("2026-01-01", periods=9, freq="D", unit="us")
+    rows = pd.DataFrame({"decision_time": days}).merge(
+        pd.DataFrame({key: ["a", "b", "z", "ü"]}), how="cross"
+    )
+    rows = rows.assign(**{feature: 1.0}, label=0.0)
+    if twice:
+        rows = pd.concat([rows.assign(**{feature: value}) for value in (1.0, 2.0)])
+        rows = rows.sort_values(["decision_time", key, feature])
+    rows = rows.reset_index(drop=True)
+    path = tmp_path / FRAME
+    window = Window(parse_instant("2026-01-02"), parse_instant("2026-01-08"))
+    wanted = rows[rows["decision_time"].between("2026-01-02", "2026-01-07")].reset_index(drop=True)
+    backwards = rows.iloc[::-1]
+    by_keys = backwards.sort_values(["decision_time", key], kind="stable")
+    for order in (rows, rows.sample(frac=1, random_state=seed), backwards, by_keys):
+        order.to_parquet(path, index=False)
+        pd.testing.assert_frame_equal(read_rows(spec, path, window), wanted)
