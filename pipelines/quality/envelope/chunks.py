@@ -26,6 +26,7 @@ from pipelines.spec.streams import Stream
 CHUNK, _COUNT = internal("chunk"), internal("count")
 _COLUMN, _TEXT = internal("column"), internal("text")
 CATEGORY_LIMIT = 1000  # a text column with more values holds identifiers, not categories
+ROWS_AT_ONCE = 10_000_000  # of the stream
 _MOST_DISTINCT = 1.2 * CATEGORY_LIMIT  # the distinct texts of a chunk are counted approximately
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT)
 
@@ -203,13 +204,22 @@ class StreamChunks:
             self._kept.read(self.declaration, self.tail, [*windows.values()]) if self._kept else {}
         )
         new = [number for number, window in windows.items() if window not in kept]
-        measured = self._measured(new) if new else {}
+        measured: dict[int, ChunkFacts] = {}
+        for some in self._at_once(new):
+            measured |= self._measured(some)
         if self._kept:
             facts = {windows[number]: measured.get(number, ChunkFacts()) for number in new}
             self._kept.write(self.declaration, self.tail, facts)
         return measured | {
             number: kept[window] for number, window in windows.items() if window in kept
         }
+
+    def _at_once(self, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Chunks that are measured together: exact quantiles hold all of their values in memory."""
+        rows = sum(one.rows for one in self._kept.sums) if self._kept else 0
+        many = max(1, len(numbers) * ROWS_AT_ONCE // max(rows, ROWS_AT_ONCE))
+        for first in range(0, len(numbers), many):
+            yield numbers[first : first + many]
 
     def _measured(self, numbers: Sequence[int]) -> dict[int, ChunkFacts]:
         """The facts of those of some chunks that have rows."""
@@ -233,7 +243,7 @@ class StreamChunks:
         distinct = {
             row[CHUNK]: {name: row[f"distinct.{name}"] for name in self.texts} for row in rows
         }
-        texts, repeated = self._counted(table, distinct), self._repeated(table)
+        texts = self._counted(table, distinct)
         return {
             row[CHUNK]: ChunkFacts(
                 rows=row["rows"],
@@ -244,7 +254,6 @@ class StreamChunks:
                     name: _number_facts(name, row) for name in self.numeric if row[f"there.{name}"]
                 },
                 texts=texts[row[CHUNK]],
-                repeated=repeated.get(row[CHUNK], 0),
             )
             for row in rows
         }
@@ -274,22 +283,6 @@ class StreamChunks:
                     for row in _by_chunk(every):
                         found[row[CHUNK]][row[_COLUMN]][row[_TEXT]] = row[_COUNT]
         return found
-
-    def _repeated(self, table: ibis.Table) -> dict[int, int]:
-        """Count, per chunk, the rows whose identity occurs more than once in the chunk.
-
-        Rows with a missing identity are left out.
-        """
-        identity = list(self.declaration.id)
-        if not identity:
-            return {}
-        there = table.filter([table[name].notnull() for name in identity])
-        groups = there.group_by([CHUNK, *identity]).aggregate(_count())
-        counts = groups.filter(groups[_COUNT] > 1).group_by(CHUNK)
-        return {
-            row[CHUNK]: row[_COUNT]
-            for row in _by_chunk(counts.aggregate(_[_COUNT].sum().name(_COUNT)))
-        }
 
 
 def _number_facts(name: str, row: dict[str, Any]) -> NumberFacts:

@@ -22,7 +22,7 @@ from pipelines.data.kept_files import KeptFiles
 from pipelines.data.week_sums import WeekSum
 from pipelines.spec.streams import Stream
 
-FORMAT = 1  # a higher number makes all kept facts obsolete
+FORMAT = 2  # a higher number makes all kept facts obsolete
 
 
 class NumberFacts(Record):
@@ -47,7 +47,6 @@ class ChunkFacts(Record):
     missing: dict[str, int] = {}  # rows without a value, by column
     numbers: dict[str, NumberFacts] = {}
     texts: dict[str, dict[str, int]] = {}  # rows of each text, of columns with few texts
-    repeated: int = 0  # rows whose identity occurs more than once
 
 
 @dataclass(frozen=True)

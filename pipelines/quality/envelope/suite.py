@@ -105,7 +105,7 @@ def envelope_suite(
     for column, counts in stream_rows.categories(chunks).items():
         _categories(build, counts, number, column, mostly)
     if identity := stream_rows.declaration.id:
-        _identity(build, chunks, identity)
+        _identity(build, identity)
     meta = {"window": str(window), "chunk": duration_text(fresh), "chunks": number}
     return {"name": stream, "expectations": build.expectations, "meta": meta}
 
@@ -252,20 +252,14 @@ def _categories(
         )
 
 
-def _identity(build: _Builder, chunks: Chunks, identity: Sequence[str]) -> None:
-    """Require unique events; if training had repeated events, allow about the same share."""
-    shares = [fact.repeated / fact.rows for fact in chunks.filled]
-    worst = max(shares)
-    required = 1.0 if not worst else rounded_down(1 - worst - 3 * max(spread_of(shares), worst / 3))
+def _identity(build: _Builder, identity: Sequence[str]) -> None:
+    """Require unique events: the tables of a snapshot count each event once."""
     single = len(identity) == 1
     kind = "expect_column_values_to_be_unique" if single else "expect_compound_columns_to_be_unique"
     where: dict[str, Any] = {"column": identity[0]} if single else {"column_list": list(identity)}
     if not single:
         where["ignore_row_if"] = "any_value_is_missing"
-    if required > 0:
-        build.add(
-            kind, "table", "unique", {**where, "mostly": required}, typical=rounded(fmean(shares))
-        )
+    build.add(kind, "table", "unique", {**where, "mostly": 1.0}, typical=0.0)
 
 
 def _quantiles(chunks: Chunks, column: str) -> tuple[list[float], list[float], list[float]]:

@@ -88,6 +88,19 @@ def test_only_the_newest_chunks_are_measured(
     assert measured == [[-5, -4], every], "the two chunks of its week"
 
 
+def test_many_rows_are_measured_a_few_chunks_at_a_time(
+    world: World,
+    sales_rows: Rows,
+    measured: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without another result: ``envelope`` compares it with all chunks at once."""
+    monkeypatch.setattr("pipelines.quality.envelope.chunks.ROWS_AT_ONCE", 40)
+    world.add(sales_rows(range(80)))
+    world.envelope()
+    assert measured == [[-6, -5, -4], [-3, -2, -1], [-6, -5, -4, -3, -2, -1]]
+
+
 def test_another_declaration_measures_its_own_chunks(
     world: World, sales_rows: Rows, measured: list[list[int]]
 ) -> None:
@@ -127,7 +140,7 @@ def test_odd_values_give_the_same_envelope(
     shops: list[str | None],
     sales: list[int],
 ) -> None:
-    """Missing and infinite values, repeated events, and columns with many texts."""
+    """Missing and infinite values, equal ids, and columns with many texts."""
     assume(len(set(shops)) > 1)
     world = World(tmp_path_factory.mktemp("odd"), sales_model(id=["sale", "shop"]))
     with pytest.MonkeyPatch.context() as patch:
