@@ -32,7 +32,7 @@ browser-test: setup  ## the pages in a real browser, on a desk and on a telephon
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/e2e/browser
 
 # Large optional dependencies that one test needs have an environment of their own: PySpark with its
-# jars is half a gigabyte, EconML with its compiler a fifth of one.
+# jars is half a gigabyte, EconML with its compiler a fifth of one, the schemas of Kubernetes a tenth.
 .venv-%/.ready: $(READY)
 	@test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
 	@echo "Installing the locked dependencies and the extra $* into .venv-$* ..."
@@ -48,8 +48,8 @@ effects-test: .venv-effects/.ready  ## the causal forest of EconML against known
 celery-test: .venv-celery/.ready  ## a retraining by two Celery workers, one of which is killed; needs PostgreSQL
 	@OMP_NUM_THREADS=1 .venv-celery/bin/python -m pytest tests/deploy/test_celery.py
 
-kubernetes-test: .venv-kubernetes/.ready  ## the pods of tasks as Airflow's KubernetesExecutor makes them
-	@OMP_NUM_THREADS=1 .venv-kubernetes/bin/python -m pytest tests/dags/test_dag_pods.py
+kubernetes-test: .venv-kubernetes/.ready  ## manifests and the pods of tasks under the schemas of Kubernetes
+	@OMP_NUM_THREADS=1 .venv-kubernetes/bin/python -m pytest tests/dags/test_dag_pods.py tests/deploy/test_kubernetes.py
 
 kill-test: setup  ## every command killed at random moments and run again: at least 200 kills; KILLS=20 for fewer
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.support.kills.campaign --kills $(or $(KILLS),200)

@@ -1,7 +1,7 @@
-"""Pods of tasks: what a declaration asks for, in the words of Kubernetes and under its schema.
+"""Pods of tasks: what a declaration asks for, in the words of Kubernetes.
 
-The pods that Airflow's KubernetesExecutor makes are rendered where its provider is installed, in
-the environment of ``make kubernetes-test``. No cluster runs.
+The pods that Airflow's KubernetesExecutor makes are rendered, and held against the schema of
+Kubernetes, in the environment of ``make kubernetes-test``. No cluster runs.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from pipelines.spec.execution.resources import ResourceTask
 from tests.dags.conftest import ROOT, dags, load
 from tests.support import servers
 from tests.support.pharmacy import declaration
+from tests.support.services.kubernetes_schema import check_schema
 
 DECLARED = {
     "train": {"memory": "8Gi", "cpu": 2},
     "features": {"memory": "4096Mi"},
     "materialize": {"cpu": 0.5},
 }
+VERSION = "1.34"  # of Kubernetes
 WRITE_A_LOG = """
 from pathlib import Path
 from airflow.logging_config import get_remote_task_log
@@ -49,12 +51,6 @@ def declare(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def check(pod: dict[str, Any]) -> None:
-    import kubernetes_validate
-
-    kubernetes_validate.validate(pod, "1.34", strict=True)
-
-
 def test_every_task_that_computes_can_have_resources() -> None:
     computing: set[str] = set()
     for path in (ROOT / "dags").glob("*.py"):
@@ -69,9 +65,14 @@ def test_every_task_that_computes_can_have_resources() -> None:
 
 @pytest.mark.parametrize("resources", [{}, *DECLARED.values()])
 def test_a_pod_follows_the_schema(pods_file: Any, resources: dict[str, Any]) -> None:
-    made = pods_file.pod(resources)
-    check(made)
-    [container] = made["spec"]["containers"]
+    check_schema(pods_file.pod(resources), VERSION)
+
+
+@pytest.mark.parametrize("resources", [{}, *DECLARED.values()])
+def test_only_memory_has_a_limit_and_it_is_what_is_requested(
+    pods_file: Any, resources: dict[str, Any]
+) -> None:
+    [container] = pods_file.pod(resources)["spec"]["containers"]
     assert container["name"] == "base"
     requested = container["resources"]
     assert requested["requests"].get("memory") == requested["limits"].get("memory")
@@ -114,7 +115,7 @@ def test_the_executor_makes_a_valid_pod_of_each_task(tmp_path: Path) -> None:
                 run_id="scheduled",
             )
             rendered = ApiClient().sanitize_for_serialization(pod)
-            check(rendered)
+            check_schema(rendered, VERSION)
             [container] = rendered["spec"]["containers"]
             assert container["image"] == "gauntlet:0.1.0"
             found[task.task_id] = container["resources"]

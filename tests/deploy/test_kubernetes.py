@@ -1,4 +1,4 @@
-"""The manifests of the service against Kubernetes' schemas and against the service itself."""
+"""The manifests of the service against the service itself, and against Kubernetes' schemas."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import yaml
 from pipelines.adapters.http.workers import DRAIN_S
 from pipelines.cli.commands.serve import LAST_SHIPPING_S
 from pipelines.settings import Settings
+from tests.support.services.kubernetes_schema import check_schema, schema_checker
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -24,17 +25,10 @@ POD = MANIFESTS["deployment"]["spec"]["template"]
 [CONTAINER] = POD["spec"]["containers"]
 
 
-def check(manifest: dict[str, Any], version: str) -> None:
-    """Raises kubernetes_validate.ValidationError; a field that the schema does not have is one."""
-    import kubernetes_validate
-
-    kubernetes_validate.validate(manifest, version, strict=True)
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_a_manifest_follows_the_schema(name: str, version: str) -> None:
-    check(MANIFESTS[name], version)
+    check_schema(MANIFESTS[name], version)
 
 
 def faults() -> Iterator[tuple[str, Callable[[dict[str, Any]], object]]]:
@@ -48,12 +42,10 @@ def faults() -> Iterator[tuple[str, Callable[[dict[str, Any]], object]]]:
 
 @pytest.mark.parametrize(("name", "harm"), faults())
 def test_a_wrong_manifest_is_refused(name: str, harm: Callable[[dict[str, Any]], object]) -> None:
-    import kubernetes_validate
-
     harmed = copy.deepcopy(MANIFESTS[name])
     harm(harmed)
-    with pytest.raises(kubernetes_validate.ValidationError):
-        check(harmed, VERSIONS[0])
+    with pytest.raises(schema_checker().ValidationError):
+        check_schema(harmed, VERSIONS[0])
 
 
 def test_all_manifests_are_about_the_same_pods() -> None:
