@@ -20,30 +20,65 @@ HEAVY = {
 }
 EVENTS = {"duckdb", "ibis", "pyarrow"}
 SUITE = {"great_expectations", "pandas", "scipy"}  # Great Expectations loads the other two
+LIGHT = {  # commands that load none of them, with their exit codes
+    "--help": 0,
+    "champion demand": 0,
+    "ledger demand": 0,
+    "features demand": 0,
+    "check mistaken": 2,
+    "retrain mistaken": 2,
+    "release mistaken": 2,
+    "effects mistaken": 2,
+}
 RUN = """
 import json, pathlib, sys
 from pipelines.cli import main
-out = pathlib.Path(sys.argv.pop(1))
-try:
-    main()
-except SystemExit as end:
-    loaded = sorted({name.partition(".")[0] for name in sys.modules})
-    out.write_text(json.dumps({"code": end.code, "loaded": loaded}))
+out, *commands = sys.argv[1:]
+ended = {}
+for command in commands:
+    sys.argv[1:] = command.split()
+    try:
+        main()
+    except SystemExit as end:
+        loaded = sorted({name.partition(".")[0] for name in sys.modules})
+        ended[command] = {"code": end.code, "loaded": loaded}
+pathlib.Path(out).write_text(json.dumps(ended))
 """
+
+
+def run(folder: Path, *commands: str) -> dict[str, tuple[int, set[str]]]:
+    """Exit code of each command, and what one interpreter has loaded after it and those before."""
+    models = folder / "models"
+    models.mkdir()
+    declared = (ROOT / "models" / "demand.yaml").read_text(encoding="utf-8")
+    (models / "demand.yaml").write_text(declared, encoding="utf-8")
+    (models / "mistaken.yaml").write_text(declared.replace("owner:", "onwer:"), encoding="utf-8")
+    places = {"GAUNTLET_HOME": folder / "home", "GAUNTLET_MODELS": models}
+    places |= {"GAUNTLET_EXPECTATIONS": ROOT / "expectations", "PYTHONPATH": ROOT}
+    out = folder / "loaded.json"
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(out), *commands],
+        env=os.environ | {name: str(path) for name, path in places.items()},
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert out.is_file(), done.stderr
+    ended = json.loads(out.read_text(encoding="utf-8"))
+    assert list(ended) == list(commands), done.stderr
+    return {name: (one["code"], HEAVY & set(one["loaded"])) for name, one in ended.items()}
+
+
+def test_light_commands_load_no_heavy_library(tmp_path: Path) -> None:
+    """They run one after the other in one interpreter, because most of it would be its start."""
+    assert run(tmp_path, *LIGHT) == {command: (code, set()) for command, code in LIGHT.items()}
 
 
 @pytest.mark.parametrize(
     ("command", "code", "allowed"),
     [
-        ("--help", 0, set()),
-        ("champion demand", 0, set()),
-        ("ledger demand", 0, set()),
         ("status", 0, {"duckdb", "pyarrow"}),
-        ("features demand", 0, set()),
-        ("check mistaken", 2, set()),
-        ("retrain mistaken", 2, set()),
-        ("release mistaken", 2, set()),
-        ("effects mistaken", 2, set()),
         ("import mistaken sales x.csv", 2, EVENTS),
         ("materialize demand", 3, EVENTS),
         ("check demand", 3, EVENTS | SUITE),
@@ -52,23 +87,6 @@ except SystemExit as end:
 def test_a_command_loads_only_what_it_uses(
     command: str, code: int, allowed: set[str], tmp_path: Path
 ) -> None:
-    models = tmp_path / "models"
-    models.mkdir()
-    declared = (ROOT / "models" / "demand.yaml").read_text(encoding="utf-8")
-    (models / "demand.yaml").write_text(declared, encoding="utf-8")
-    (models / "mistaken.yaml").write_text(declared.replace("owner:", "onwer:"), encoding="utf-8")
-    places = {"GAUNTLET_HOME": tmp_path / "home", "GAUNTLET_MODELS": models}
-    places |= {"GAUNTLET_EXPECTATIONS": ROOT / "expectations", "PYTHONPATH": ROOT}
-    out = tmp_path / "loaded.json"
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, str(out), *command.split()],
-        env=os.environ | {name: str(path) for name, path in places.items()},
-        cwd=tmp_path,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert out.is_file(), done.stderr
-    ended = json.loads(out.read_text(encoding="utf-8"))
-    assert ended["code"] == code, done.stderr
-    assert HEAVY & set(ended["loaded"]) <= allowed
+    [(ended, loaded)] = run(tmp_path, command).values()
+    assert ended == code
+    assert loaded <= allowed

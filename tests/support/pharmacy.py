@@ -219,9 +219,7 @@ class Pharmacy:
 
     def copy(self, home: Path) -> Self:
         """Another home in the same state, with the same store."""
-        logs = shutil.ignore_patterns("*.db-wal", "*.db-shm")  # of databases that are open
-        shutil.copytree(self.home, home, ignore=logs, copy_function=_copy_file)
-        return dataclasses.replace(self, home=home)
+        return dataclasses.replace(self, home=copy_home(self.home, home))
 
     def twin(self, folder: Path) -> Self:
         """Another home and another store, both in the same state; a test may harm them."""
@@ -266,6 +264,12 @@ class RetrainResult:
             for finding in self.done.findings
             if finding.blocking and finding.verdict.value != "pass"
         }
+
+
+def copy_home(source: Path, target: Path) -> Path:
+    """Copy a folder whose databases may be open, and return the copy."""
+    logs = shutil.ignore_patterns("*.db-wal", "*.db-shm")
+    return shutil.copytree(source, target, ignore=logs, copy_function=_copy_file)
 
 
 def _copy_file(source: str, target: str) -> None:

@@ -41,6 +41,12 @@ def poisoned(fault: str, folder: Path) -> VisitsHome:
     return home
 
 
+@pytest.fixture(scope="module")
+def of_another_unit(tmp_path_factory: pytest.TempPathFactory) -> VisitsHome:
+    """The poisoned hour counts seconds. Only to be copied."""
+    return poisoned("unit_change", tmp_path_factory.mktemp("unit"))
+
+
 def stopped(home: VisitsHome, as_of: datetime) -> dict[str, str]:
     """What stops an update."""
     found = home.update(as_of)
@@ -73,9 +79,9 @@ def test_an_hour_of_flipped_labels_is_named_and_not_learned(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("later", [2, 12])
 def test_an_hour_in_another_unit_fails_the_contract_and_stays_rejected(
-    tmp_path: Path, later: int
+    of_another_unit: VisitsHome, tmp_path: Path, later: int
 ) -> None:
-    home = poisoned("unit_change", tmp_path)
+    home = of_another_unit.copy(tmp_path / "home")
     at = POISONED + 2 * HOUR
     assert "contract.envelope.visits.minutes.range" in stopped(home, at)
     # In twelve hours it is a small share of the new rows, and still not learned.
@@ -84,8 +90,10 @@ def test_an_hour_in_another_unit_fails_the_contract_and_stays_rejected(
     assert without(home, POISONED, at, POISONED + 12 * HOUR).decision.outcome is Outcome.PROMOTE
 
 
-def test_hours_after_a_refused_one_are_judged_on_their_own(tmp_path: Path) -> None:
-    home = poisoned("unit_change", tmp_path)
+def test_hours_after_a_refused_one_are_judged_on_their_own(
+    of_another_unit: VisitsHome, tmp_path: Path
+) -> None:
+    home = of_another_unit.copy(tmp_path / "home")
     at = POISONED + 2 * HOUR
     stopped(home, at)
     refused = f"contract.previously_rejected.{at:%Y-%m-%dT%H%M%SZ}"

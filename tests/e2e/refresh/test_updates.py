@@ -37,11 +37,18 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Connections:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, shared: Connections) -> VisitsHome:
-    """A champion and three updates of it; the third one learned three hours."""
-    found = VisitsHome(tmp_path_factory.mktemp("home"), shared)
+def trained(tmp_path_factory: pytest.TempPathFactory, shared: Connections) -> VisitsHome:
+    """A champion. Only to be copied."""
+    found = VisitsHome(tmp_path_factory.mktemp("trained"), shared)
     found.declare()
     assert found.retrain().decision.outcome is Outcome.FIRST_VERSION
+    return found
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, trained: VisitsHome) -> VisitsHome:
+    """Three updates of the champion; the third one learned three hours."""
+    found = trained.copy(tmp_path_factory.mktemp("updated") / "home")
     for hours in (2, 4, 6):
         found.update(ANCHOR + hours * HOUR)
     return found
@@ -106,11 +113,9 @@ def test_the_same_events_give_the_same_bytes(
 
 
 def test_one_update_learns_what_several_would_have_learned(
-    home: VisitsHome, shared: Connections, tmp_path: Path
+    home: VisitsHome, trained: VisitsHome, tmp_path: Path
 ) -> None:
-    late = VisitsHome(tmp_path, shared)
-    late.declare()
-    late.retrain()
+    late = trained.copy(tmp_path / "home")
     late.update(ANCHOR + 6 * HOUR)
     one, other = champion(home), champion(late)
     assert other.update is not None
@@ -169,11 +174,9 @@ def test_without_labels_in_the_recent_window_nothing_is_judged(
 
 
 def test_an_update_that_was_killed_ends_as_if_undisturbed(
-    home: VisitsHome, shared: Connections, tmp_path: Path
+    home: VisitsHome, trained: VisitsHome, tmp_path: Path
 ) -> None:
-    killed = VisitsHome(tmp_path, shared)
-    killed.declare()
-    killed.retrain()
+    killed = trained.copy(tmp_path / "home")
     request = Request(model="visits", as_of=ANCHOR + 2 * HOUR, update=True)
     for steps in range(1, 8):
         running: Iterator[Any] = perform(open_update(open_run(request, killed.parts)))

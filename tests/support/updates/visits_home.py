@@ -6,7 +6,7 @@ import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ from pipelines.quality.suite import load_suite
 from pipelines.settings import Settings
 from pipelines.spec.load import load_model
 from pipelines.wiring import connect
+from tests.support.pharmacy import copy_home
 from tests.support.services.mlflow_database import put_database
 
 START, DAYS, SHOPS, AN_HOUR = datetime(2025, 3, 3, tzinfo=UTC), 40, 15, 2
@@ -133,6 +134,10 @@ class VisitsHome:
 
     folder: Path
     shared: Connections
+
+    def copy(self, folder: Path) -> Self:
+        """Another home in the same state."""
+        return dataclasses.replace(self, folder=copy_home(self.folder, folder))
 
     def declare(self, **changes: Any) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
