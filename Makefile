@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo test browser-test kill-test spark-test effects-test celery-test kubernetes-test check format up down status airflow compose-test docs site tutorial proof bench serving-load real-backtest lock clean
+.PHONY: help setup demo test browser-test kill-test spark-test effects-test celery-test kubernetes-test check format up down status airflow compose-test docs site tutorial proof release-test bench serving-load real-backtest lock clean
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -21,15 +21,16 @@ $(READY): requirements.lock pyproject.toml
 demo: setup  ## six Mondays of a pharmacy chain, then two challengers on live traffic
 	@$(BIN)/gauntlet demo
 
-# Three workers keep two cores busy while tests wait for servers and processes. All of them, and
-# every process that a test starts, share compiled modules, so a setting that forbids them is lifted.
-test: setup  ## every test but the long simulations; also the examples in docstrings
-	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# Three workers keep two cores busy while tests wait for servers and processes; WORKERS=4 for more. All
+# of them, and every process that a test starts, share compiled modules, so a setting that forbids
+# them is lifted.
+test: setup  ## every behaviour once, in its smallest form; also the examples in docstrings
+	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(or $(WORKERS),3) --dist loadfile --no-loadscope-reorder
 
 browser-test: setup  ## the pages in a real browser, on a desk and on a telephone; needs Chromium
 	@$(BIN)/python -c 'import sys; from tests.support.services.browser import programs; sys.exit(not programs())' || { \
 	  echo "Chromium and its driver are not installed. On Debian: apt-get install chromium chromium-driver"; exit 1; }
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/e2e/browser
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'proof or not proof' tests/e2e/browser
 
 # Large optional dependencies that one test needs have an environment of their own: PySpark with its
 # jars is half a gigabyte, EconML with its compiler a fifth of one, the schemas of Kubernetes a tenth.
@@ -92,9 +93,13 @@ site: setup  ## the documentation as a site in build/site; a broken link is an e
 tutorial: setup  ## follow docs/tutorial.md step by step and compare what it prints
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m proof tests/docs/test_tutorial.py
 
-proof: setup  ## the long simulations, as a table in docs/proof.md
+proof: setup  ## the long simulations, as a table in docs/proof.md, and the tests at length
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.montecarlo.proof --out docs/proof.md
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m proof
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --hypothesis-profile thorough tests/property \
+	  tests/contract/test_suite_runners.py tests/unit/features/engine/test_distribution.py
+
+release-test: test proof kubernetes-test spark-test effects-test celery-test kill-test  ## all tests, before a release
 
 bench: setup  ## benchmarks against another side, into benchmarks/RESULTS.md; ROWS=1000000 for one size
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run_all.py $(if $(ROWS),--rows $(ROWS))

@@ -22,19 +22,17 @@ from tests.support.processes.memory_folder import temporary_files_in_memory
 # The longest files and folders first, so that all workers end together.
 LONGEST_FIRST = (
     "deploy/test_airflow.py",
-    "trap/availability",
-    "e2e/live",
-    "e2e/serving",
     "trap/test_incidents.py",
+    "trap/availability",
+    "e2e/serving",
     "e2e/test_release_faults.py",
     "e2e/test_killed.py",
     "dags/test_dag_run.py",
-    "trap/test_retrain_traps.py",
-    "property/test_frame_twin.py",
-    "e2e/test_kill_campaign.py",
+    "real/test_real_sets.py",
     "e2e/test_materialize.py",
+    "trap/test_retrain_traps.py",
     "e2e/refresh",
-    "real",
+    "e2e/test_kill_campaign.py",
     "e2e",
     "trap",
     "dags",
@@ -53,7 +51,7 @@ settle_libraries()
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile(  # for a change of how features are computed
+settings.register_profile(  # for `make proof`, and for a change of how features are computed
     "thorough", settings.get_profile("any machine"), max_examples=2000
 )
 settings.load_profile("any machine")

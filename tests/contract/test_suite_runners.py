@@ -175,7 +175,7 @@ def same(left: Any, right: Any) -> bool:
 
 
 @settings(
-    max_examples=8,
+    max_examples=settings.default.max_examples // 25,
     phases=[Phase.explicit, Phase.generate],  # a small table shows a difference well enough
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -73,6 +73,16 @@ def test_a_run_that_is_no_backfill_writes_to_live(
     assert requested["dag_run"] == f"{page}{kind}__2026-01-05", "MLflow links back to it"
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_run_that_is_triggered_as_a_dry_run_is_one(
+    tasks_file: ModuleType, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    params = {"as_of": None, "reason": None, "dry_run": dry_run}
+    context = {"params": params, "dag_run": run("manual")}
+    monkeypatch.setattr(tasks_file, "get_current_context", lambda: context)
+    assert tasks_file.fix_request.function("demand")["dry_run"] is dry_run
+
+
 def test_a_run_that_monitoring_started_has_its_reason_and_keeps_to_the_cooldown(
     tasks_file: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

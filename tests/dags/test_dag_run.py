@@ -150,6 +150,7 @@ def test_a_run_that_its_data_stop_does_not_look_like_a_success(
 
 
 @pytest.mark.slow
+@pytest.mark.proof  # in short: test_dag_request.py, e2e/test_retrain.py, and the run above
 def test_a_dry_run_shows_what_it_left_out_as_skipped(bag: Any, home: Path, tmp_path: Path) -> None:
     finished = run(bag, as_of="2025-06-30T06:00:00Z", dry_run=True)
     assert states(finished)["register"] == "skipped", "a dry run registers nothing"

@@ -294,6 +294,7 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
 
 
 @pytest.mark.slow
+@pytest.mark.proof  # in short: dags/test_dag_backfill.py
 def test_a_backfill_decides_each_week_once_and_in_order(live: Live) -> None:
     """Four weeks at once and backwards, a scheduler killed, no data, and a failed week again."""
     if live.stack.no_postgres:

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from pipelines.features.frame import build_frame
 from pipelines.gates.availability.leak_probe import probe_leaks
 from pipelines.spec.model import ModelSpec
-from tests.property.random_frames import AS_OF, Row, declarations, events, in_order, tables
+from tests.property.random_frames import AS_OF, TIMES, Row, declarations, events, in_order, tables
 from tests.property.twin import twin
 
 
 @settings(
-    max_examples=50,
-    derandomize=True,
+    max_examples=25 * TIMES,
+    derandomize=TIMES == 1,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(spec=declarations(), sales=events(), visits=events())
@@ -34,8 +34,8 @@ def test_frame_equals_its_row_by_row_twin(
 
 
 @settings(
-    max_examples=15,
-    derandomize=True,
+    max_examples=8 * TIMES,
+    derandomize=TIMES == 1,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(spec=declarations(), sales=events(), visits=events(), seed=st.integers(0, 9))

@@ -38,6 +38,7 @@ from pipelines.quality.sql.runner import run_plans
 from pipelines.spec.frame_checks import FRAME_COLUMNS
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import feature_views
+from tests.property.random_frames import TIMES
 
 ROOT = Path(__file__).parents[2] / "pipelines"
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -215,7 +216,7 @@ def test_names_that_are_likely_to_collide_are_like_any_other(start: int) -> None
     compare(tuple((usable + usable)[start : start + len(PLAIN)]))
 
 
-@settings(max_examples=4, phases=[Phase.generate])
+@settings(max_examples=TIMES, phases=[Phase.generate])
 @given(
     st.lists(
         st.deferred(lambda: st.sampled_from(odd_names())), min_size=9, max_size=9, unique_by=folded

@@ -19,7 +19,7 @@ from pipelines.features.online.lookup import look_up
 from pipelines.features.online.materialize import fill
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import feature_views
-from tests.property.random_frames import AS_OF, START, Row, events, tables
+from tests.property.random_frames import AS_OF, START, TIMES, Row, events, tables
 from tests.property.view_twin import held, new_stores, one_view, state_of, twin_view, zoned
 
 EPOCH = parse_instant("1970-01-01")
@@ -35,7 +35,12 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=10, derandomize=True, phases=UNSHRUNK, suppress_health_check=SLOW)
+@settings(
+    max_examples=5 * TIMES,
+    derandomize=TIMES == 1,
+    phases=UNSHRUNK,
+    suppress_health_check=SLOW,
+)
 @given(spec=one_view(), visits=events(), first=st.integers(-10, 60), by=steps)
 def test_a_store_filled_in_steps_holds_what_the_twin_finds(
     tmp_path: Path,
@@ -68,7 +73,12 @@ def test_a_store_filled_in_steps_holds_what_the_twin_finds(
     )
 
 
-@settings(max_examples=10, derandomize=True, phases=UNSHRUNK, suppress_health_check=SLOW)
+@settings(
+    max_examples=5 * TIMES,
+    derandomize=TIMES == 1,
+    phases=UNSHRUNK,
+    suppress_health_check=SLOW,
+)
 @given(spec=one_view(), sales=events(), visits=events())
 def test_a_lookup_is_the_row_that_training_sees_as_served(
     tmp_path: Path, redis_server: str, spec: ModelSpec, sales: list[Row], visits: list[Row]

@@ -100,6 +100,7 @@ def shown(report: MonitorReport) -> str:
             DuplicateRows(start=NOW + 5 * DAY, end=NOW + 6 * DAY, share=1.0),
             ActionKind.NONE,  # each event has an id and counts once
             id="duplicated_day",
+            marks=pytest.mark.proof,  # in short: test_retrain_traps.py
         ),
         pytest.param(
             1,

@@ -199,7 +199,7 @@ def test_a_quiet_week_raises_no_alarm(quiet: RetrainResult) -> None:
     assert [f.name for f in checked if f.verdict is not Verdict.PASS] == []
 
 
-@pytest.mark.parametrize("share", [0.05, 1.0])
+@pytest.mark.parametrize("share", [pytest.param(0.05, marks=pytest.mark.proof), 1.0])
 def test_a_feed_that_is_delivered_twice_changes_nothing(
     champion: Pharmacy, quiet: RetrainResult, tmp_path: Path, share: float
 ) -> None:

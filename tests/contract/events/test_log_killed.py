@@ -55,7 +55,11 @@ def one_life(path: Path, address: str, life: int, fsync: bool, rng: random.Rando
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "fsync"),
-    [("folder", True), ("s3", True), ("folder", False)],
+    [
+        ("folder", True),
+        pytest.param("s3", True, marks=pytest.mark.proof),  # in short: test_object_store.py
+        ("folder", False),
+    ],
     ids=["folder", "s3", "folder, no fsync"],
     indirect=["address"],
 )

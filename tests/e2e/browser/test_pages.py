@@ -154,6 +154,7 @@ def test_the_board(browser: Chrome, board_service: str, width: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.proof  # in short: the pages above; `make site` builds the documentation
 @WIDTHS
 def test_the_index_of_the_documentation(browser: Chrome, docs_site: str, width: int) -> None:
     open_page(browser, docs_site, width)

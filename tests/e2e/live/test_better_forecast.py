@@ -19,22 +19,15 @@ from pipelines.simulation.demo.scenarios import BETTER_FORECAST
 from pipelines.spec.predictions import LOG, prediction_log
 from tests.support.live.scenario_runner import run_in_folder
 
-BOTH_WAYS = pytest.mark.parametrize(
-    "batch",
-    [
-        # That requests over HTTP feed a canary is shown by test_median_forecast.py as well.
-        pytest.param(False, id="over_http", marks=pytest.mark.proof),
-        pytest.param(True, id="in_batch"),
-    ],
-)
+# In short: test_live_days.py, serving/test_forecast_clients.py, e2e/test_release.py.
+pytestmark = pytest.mark.proof
 
 
 def verdicts(result: ScenarioResult) -> dict[str, str]:
     return {one.name: one.verdict.value for one in result.last.findings}
 
 
-@pytest.mark.slow
-@BOTH_WAYS
+@pytest.mark.parametrize("batch", [False, True], ids=["over_http", "in_batch"])
 def test_a_better_forecast_is_promoted_by_its_canary(tmp_path: Path, batch: bool) -> None:
     found, parts = run_in_folder(
         BETTER_FORECAST, tmp_path, batch=batch, killed_at=ReleaseAction.CANARY if batch else None

@@ -14,22 +14,15 @@ from pipelines.simulation.demo.rollout_demo import ScenarioResult
 from pipelines.simulation.demo.scenarios import MEDIAN_FORECAST
 from tests.support.live.scenario_runner import run_in_folder, run_on
 
-BOTH_WAYS = pytest.mark.parametrize(
-    "batch",
-    [
-        pytest.param(False, id="over_http"),
-        # That batches feed a canary is shown by test_better_forecast.py as well.
-        pytest.param(True, id="in_batch", marks=pytest.mark.proof),
-    ],
-)
+# In short: test_live_days.py, serving/test_forecast_clients.py, e2e/test_release.py.
+pytestmark = pytest.mark.proof
 
 
 def verdicts(result: ScenarioResult) -> dict[str, str]:
     return {one.name: one.verdict.value for one in result.last.findings}
 
 
-@pytest.mark.slow
-@BOTH_WAYS
+@pytest.mark.parametrize("batch", [False, True], ids=["over_http", "in_batch"])
 def test_only_the_canary_finds_that_orders_by_the_median_leave_shelves_empty(
     tmp_path: Path, batch: bool
 ) -> None:

@@ -50,6 +50,7 @@ def test_the_service_answers_with_own_estimator_and_feature(pharmacy: Pharmacy) 
     )
 
 
+@pytest.mark.proof  # in short: unit/flows/test_backfill.py, dags/test_dag_own_code.py
 def test_a_backfill_judges_past_weeks_by_the_own_metric(pharmacy: Pharmacy) -> None:
     span = ("--from", instant_text(FIRST), "--to", instant_text(SECOND), "--every", "7d")
     answer = pharmacy.cli("backfill", "demand", *span, "--from-scratch", "--json")

@@ -148,8 +148,8 @@ def test_intervals_hold_the_truth_though_one_arm_is_quicker():
     assert naive.mean() < 0.5, "then waiting for outcomes to mature would not be needed"
 
 
-def test_an_outcome_declared_to_be_known_too_soon_promotes_nothing_that_is_only_quicker():
-    many = 60
+@pytest.mark.parametrize("many", [20, pytest.param(60, marks=pytest.mark.proof)])
+def test_an_outcome_declared_to_be_known_too_soon_promotes_nothing_that_is_only_quicker(many):
     untold, reported = declared_too_short(many, 15, delay=(3.0, 5.0))
     assert sum(step is CanaryStep.PROMOTE for step in untold) / many > 0.2, "the trap is set"
     assert sum(step is CanaryStep.PROMOTE for step in reported) / many <= upper(0.05, many)

@@ -169,7 +169,9 @@ def test_a_first_version_is_not_trained_on_features_that_were_never_materialized
     }
 
 
-@pytest.mark.parametrize("late", [timedelta(hours=1), 2 * DAY])
+@pytest.mark.parametrize(
+    "late", [pytest.param(timedelta(hours=1), marks=pytest.mark.proof), 2 * DAY]
+)
 def test_a_store_that_has_gone_on_is_no_fault_of_a_run_that_is_late_or_is_in_the_past(
     filled_hourly: Pharmacy, tmp_path: Path, late: timedelta
 ) -> None:
@@ -180,7 +182,7 @@ def test_a_store_that_has_gone_on_is_no_fault_of_a_run_that_is_late_or_is_in_the
     assert [f.name for f in found.values() if f.blocking and f.verdict is not Verdict.PASS] == []
 
 
-@pytest.mark.parametrize("lineage", ["backtest", "backfill"])
+@pytest.mark.parametrize("lineage", [pytest.param("backtest", marks=pytest.mark.proof), "backfill"])
 def test_a_lineage_that_is_not_served_looks_nothing_up(
     served: Pharmacy, tmp_path: Path, lineage: str
 ) -> None:

@@ -30,7 +30,7 @@ LARGE = st.integers(-(10**15), 10**15).map(lambda value: value / 7)
 SMALL = st.integers(-1000, 1000).map(lambda value: value * 1e-12)
 
 
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=settings.default.max_examples // 5, derandomize=True)
 @given(values=st.lists(LARGE, min_size=1, max_size=30) | st.lists(SMALL, min_size=1, max_size=30))
 def test_they_are_numpys_and_do_not_depend_on_the_order(values: list[float]) -> None:
     assert summary(values, "median") == pytest.approx(np.median(values), rel=1e-12, abs=1e-300)
