@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import ibis
 
+from pipelines.quality.sql import order_free
 from pipelines.quality.sql.plan import (
     CheckPlan,
     Kwargs,
@@ -35,9 +38,17 @@ def aggregate(
     if bounds is None:
         return None
     column = column_of(table, kwargs["column"])
-    aggregate = column.std(how="sample") if what == "std" else getattr(column, what)()
-    empty = 0 if what == "sum" else None
-    return _value_plan({"value": aggregate}, lambda values: values["value"], bounds, kwargs, empty)
+    if what in ("min", "max", "median") or (what == "sum" and column.type().is_integer()):
+        value, empty = {"value": getattr(column, what)()}, 0 if what == "sum" else None
+        return _value_plan(value, lambda values: values["value"], bounds, kwargs, empty)
+    plan = _value_plan(
+        order_free.range_of(column),
+        partial(order_free.result, what),
+        bounds,
+        kwargs,
+        0 if what == "sum" else None,
+    )
+    return replace(plan, follow_up=partial(order_free.further, column, what))
 
 
 def distinct(table: ibis.Table, kwargs: Kwargs, of_rows: bool) -> CheckPlan | None:

@@ -24,7 +24,8 @@ class CheckPlan:
     Arguments:
         finish: computes the fields of the result from all values.
         aggregates: scalar expressions that are computed in one query for all plans.
-        follow_up: returns further scalar expressions, given the values of ``aggregates``.
+        follow_up: returns further scalar expressions, given the values of ``aggregates``, and is
+            called again with their values too, until it returns no new ones.
         separate: values that need a query of their own. Each function takes the columns to group
             by, which may be none, and returns a table with these columns and ``VALUE``.
     """

@@ -31,7 +31,7 @@ class _Compiled:
 
 
 class SqlRunner:
-    """Run known expectations as one Ibis aggregate; quantiles and uniqueness need further queries.
+    """Run known expectations as one Ibis aggregate; some need further queries.
 
     Arguments:
         fallback: runs all other expectations on the same table.
@@ -170,14 +170,14 @@ def _evaluated(
 def _follow_up(
     table: ibis.Table, plans: dict[int, CheckPlan], own: dict[int, dict[str, Any]]
 ) -> None:
-    """Add the values of the plans' further expressions, which need their first values."""
-    later = {
+    """Add the values of the plans' further expressions, which need earlier values."""
+    while later := {
         f"{index}_{name}": expression
         for index, plan in plans.items()
         if plan.follow_up is not None
         for name, expression in plan.follow_up(own[index]).items()
-    }
-    if later:
+        if name not in own[index]
+    }:
         for key, value in _rows(_aggregated(table, later, ()), ())[()].items():
             number, name = key.split("_", 1)
             own[int(number)][name] = value
