@@ -36,7 +36,7 @@ from pipelines.features.online.views import view_definitions, view_rows
 from pipelines.settings import Settings
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView, feature_views
-from pipelines.wiring import open_online
+from pipelines.stores import open_online
 
 HERE = Path(__file__).resolve().parent
 FEAST = ["feast[redis]>=0.67,<0.68", "pandas<3"]

@@ -6,6 +6,7 @@ other. import-linter keeps this (``pyproject.toml``).
     api                                 commands as functions, for notebooks
     cli                                 commands for people and scripts
     wiring                              builds the real collaborators
+    stores                              opens the stores that the settings name
     settings | adapters | simulation    environment | ports made real | a world with known truth
     flows                               orchestration: lock, read, call, write
     reporting                           pages and plots

@@ -19,6 +19,10 @@ from pipelines.core.addresses import sqlite_path, sqlite_url
 from pipelines.core.errors import SpecError
 from pipelines.data.connection import MEMORY
 
+_ENGINE = re.compile(
+    r"duckdb|(sc|spark|k8s)://.+|yarn|local(\[[0-9*]+\])?|local-cluster\[\d+,\d+,\d+\]"
+)
+
 
 class Settings(BaseSettings):
     """Addresses and folders. Nothing here changes what a gate decides."""
@@ -40,6 +44,10 @@ class Settings(BaseSettings):
     ledger_url: str = Field(default="", description="the ledger's database, as an SQLAlchemy URL")
     online_url: str = Field(
         default="", description="the online store: sqlite:///file or redis://host:port/0"
+    )
+    engine: str = Field(
+        default="duckdb",
+        description="reads events: duckdb, a Spark master, or sc://host for Spark Connect",
     )
     frames_bytes: int = Field(
         default=8 << 30, ge=0, description="of the weeks of decision points that are kept, at most"
@@ -102,6 +110,16 @@ class Settings(BaseSettings):
         if file is None or file.name in ("", ":memory:"):
             raise ValueError("sqlite:///<file>: decisions in memory would be lost")
         return url
+
+    @field_validator("engine")
+    @classmethod
+    def _known_engine(cls, engine: str) -> str:
+        if not _ENGINE.fullmatch(engine):
+            raise ValueError(
+                "duckdb, sc://host:port for Spark Connect, or a Spark master: "
+                "spark://host:port, local-cluster[workers,cores,MiB], local[cores], yarn, k8s://..."
+            )
+        return engine
 
     @model_validator(mode="wrap")
     @classmethod

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.adapters.third_party import settle_libraries
-from pipelines.core.addresses import sqlite_path
-from pipelines.core.errors import SpecError, Unavailable
+from pipelines.core.errors import Unavailable
 from pipelines.settings import Settings
+from pipelines.stores import open_events, open_online, open_store
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from pipelines.connections import Connections
     from pipelines.core.time import Clock
-    from pipelines.data.events import EventSource, Progress
-    from pipelines.data.objects import ObjectStore
-    from pipelines.data.reader import EventReader
-    from pipelines.features.online.store import OnlineReader, OnlineStore
+    from pipelines.data.events import Progress
+    from pipelines.features.online.store import OnlineReader
     from pipelines.flows.explore import Readers
     from pipelines.spec.model import ModelSpec
-    from pipelines.spec.streams import Stream
 
 
 class SystemClock:
@@ -76,13 +72,13 @@ def connect(
             wanted="a folder that this account may write",
             hint="mend the path, the rights or GAUNTLET_HOME, then run again",
         ) from cause
-    engine = open_engine(known.ledger_address)
+    engine, cache = open_engine(known.ledger_address), known.home.resolve() / "cache"
     return Connections(
         home=known.home.resolve(),
         declared=known.declared_models,
         load_spec=partial(declared_model, known),
         load_suite=partial(_load_suite, known),
-        open_events=lambda spec: open_events(known, spec, known.home.resolve() / "cache", progress),
+        open_events=lambda spec: open_events(known, spec, cache, progress, engine=known.engine),
         open_store=lambda spec: open_store(spec.store or known.store_address),
         open_shared=partial(open_store, known.shared) if known.shared else None,
         suite_runner=SqlRunner(GreatExpectationsOnFirstUse()),
@@ -120,12 +116,11 @@ def connect_readers(
     settle_libraries()
     known = settings or Settings()
     home = known.home.resolve()
+    cache = home / FOLDER / "cache"
     return Readers(
         home=home,
         load_spec=partial(declared_model, known),
-        open_events=lambda spec: open_events(
-            known, spec, home / FOLDER / "cache", progress, reading=True
-        ),
+        open_events=lambda spec: open_events(known, spec, cache, progress, reading=True),
         clock=clock or SystemClock(),
         progress=progress,
     )
@@ -244,124 +239,6 @@ def declared_model(settings: Settings, name: str) -> ModelSpec:
     from pipelines.spec.load import load_model
 
     return load_model(settings.models / f"{name}.yaml")
-
-
-def open_store(address: str, profile: str | None = None) -> ObjectStore:
-    """Open the object store at an address.
-
-    Arguments:
-        address: a folder, or ``s3://bucket/prefix``.
-        profile: profile of the AWS configuration files for S3; default: the usual sources of boto3.
-
-    Raises:
-        SpecError: when the address names another kind of store.
-    """
-    if address.startswith("s3://"):
-        from pipelines.adapters.objects.s3 import S3Store
-
-        return S3Store(address, profile=profile)
-    if "://" in address:
-        raise SpecError(
-            "cannot use this kind of store",
-            got=address,
-            wanted="a folder, or s3://bucket/prefix",
-        )
-    from pipelines.adapters.objects.local import LocalStore
-
-    return LocalStore(Path(address))
-
-
-def open_online(settings: Settings) -> OnlineStore:
-    """Open the online store that the settings name. It connects on first use.
-
-    Raises:
-        SpecError: when the address names an unsupported kind of store.
-    """
-    address = settings.online_address
-    if file := sqlite_path(address):
-        from pipelines.adapters.online.sqlite import SqliteOnline
-
-        return SqliteOnline(file)
-    if address.startswith(("redis://", "rediss://", "unix://")):
-        from pipelines.adapters.online.redis import RedisOnline
-
-        return RedisOnline(address)
-    raise SpecError(
-        "cannot use this kind of online store",
-        where="GAUNTLET_ONLINE_URL",
-        got=f"{address.partition('://')[0]}://...",
-        wanted="sqlite:///<file>, or redis://:<password>@<host>:<port>/<database>",
-    )
-
-
-def open_events(
-    settings: Settings,
-    spec: ModelSpec,
-    cache: Path,
-    progress: Progress = lambda _: None,
-    *,
-    reading: bool = False,
-) -> EventReader:
-    """Create the reader of a model's events, and of other streams in the same store.
-
-    Arguments:
-        settings: name the default store.
-        spec: declaration of the model.
-        cache: folder for pulled objects.
-        progress: called with short progress messages.
-        reading: use readers' credentials if configured, see ``connect_readers``.
-    """
-    from pipelines.data.reader import EventReader
-
-    def sources(streams: Mapping[str, Stream]) -> Mapping[str, EventSource]:
-        return open_sources(settings, streams, spec.store, reading=reading)
-
-    return EventReader(sources, cache, progress, settings.frames_bytes, settings.memory)
-
-
-def open_sources(
-    settings: Settings,
-    streams: Mapping[str, Stream],
-    store: str | None = None,
-    *,
-    reading: bool = False,
-) -> Mapping[str, EventSource]:
-    """Create one source of events for each declared stream.
-
-    Arguments:
-        settings: name the default store.
-        streams: declarations of the streams by name.
-        store: address of the object store for streams in files; default: the one in the settings.
-        reading: use readers' credentials if configured, see ``connect_readers``.
-
-    Raises:
-        SpecError: when a stream is in PostgreSQL and its address is not in the environment, or the
-            address names an unsupported kind of store.
-    """
-    from pipelines.data.events import FileEvents
-    from pipelines.spec.streams import PostgresSource
-
-    profile = settings.reader_profile if reading else None
-    files = open_store(store or settings.store_address, profile or None)
-    sources: dict[str, EventSource] = {}
-    for name, stream in streams.items():
-        if isinstance(stream.source, PostgresSource):
-            from pipelines.adapters.events.postgres import PostgresEvents
-
-            variable = stream.source.url_env
-            url = os.environ.get(f"{variable}_READER") if reading else None
-            url = url or os.environ.get(variable)
-            if not url:
-                raise SpecError(
-                    "the address of a PostgreSQL stream is not set",
-                    where=f"streams.{name}.source",
-                    wanted=f"the environment variable {variable}",
-                    hint=f"export {variable}=postgresql://reader:...@host/database",
-                )
-            sources[name] = PostgresEvents.of(stream.source, url)
-        else:
-            sources[name] = FileEvents(files)
-    return sources
 
 
 def _load_suite(settings: Settings, spec: ModelSpec, thorough: bool = False) -> dict[str, Any]:

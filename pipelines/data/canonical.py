@@ -17,6 +17,7 @@ import pyarrow.types as pt
 from pipelines.core.counts import counted
 from pipelines.core.errors import DataError
 from pipelines.core.names import clashes
+from pipelines.core.time import utc
 from pipelines.spec.fields import ColumnType, Scalar
 from pipelines.spec.streams import KnownTimeRule, Stream
 
@@ -56,6 +57,11 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """A string as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def instant_sql(at: datetime) -> str:
+    """A zoned instant as an SQL literal, to compare with the times of canonical rows."""
+    return f"TIMESTAMP '{utc(at).replace(tzinfo=None).isoformat(sep=' ')}'"
 
 
 def canonical_types(stream: Stream) -> dict[str, ColumnType]:

@@ -4,6 +4,8 @@ A stream of daily rows is one object for each day. A query would open all of the
 dozens of queries. Here each full run of objects, in the order of their keys, is written once as one
 file with the canonical columns. The file is an object of the cache as well and is verified when it
 is used. Later snapshots share the files of the runs that have not changed.
+
+An engine that cannot read objects as they are stored has such a file for each other object as well.
 """
 
 # ruff: noqa: S608 - names are quoted by canonical.quoted, and paths come from files_sql
@@ -11,12 +13,15 @@ is used. Later snapshots share the files of the runs that have not changed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipelines.core.errors import IntegrityError
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import canonical_columns, canonical_types, quoted
+from pipelines.data.engines.port import Connect
+from pipelines.data.engines.tables import database_of
 from pipelines.data.events import PulledObject
 from pipelines.data.paths import files_sql, written_path
 from pipelines.data.scan import by_schema
@@ -39,23 +44,21 @@ def canonical_rows(
         stream: its declaration.
         objects: in the order of their keys.
         cache: has the objects, and keeps the files of their runs.
-        connection: DuckDB connection of Ibis, which writes the files.
+        connection: of an engine, through Ibis.
 
     Raises:
         IntegrityError: when an object that has to be read is missing or has changed.
     """
-    files: list[Path] = []
+    runs: list[Sequence[PulledObject]] = []
     single: list[PulledObject] = []
     for run in _runs(objects, RUNS):
         if len(run) == 1:
             single += run
         else:
-            files.append(_file_of_run(name, stream, run, cache, connection))
-    parts = [rows_as_stored(name, stream, single, cache)] if single else []
-    if files:
-        # by name: a declaration with its columns in another order shares these files
-        names = ", ".join(map(quoted, canonical_types(stream)))
-        parts.append(f"SELECT {names} FROM {files_sql(files)}")
+            runs.append(run)
+    parts = [rows_of_objects(name, stream, single, cache, connection)] if single else []
+    if runs:
+        parts.append(_rows_of_runs(name, stream, runs, cache, connection))
     return " UNION ALL ".join(parts)
 
 
@@ -73,8 +76,21 @@ def _runs(
             yield from _runs(run, shorter)
 
 
-def rows_as_stored(name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache) -> str:
-    """As ``canonical_rows``, from the objects themselves; writes nothing."""
+def rows_of_objects(
+    name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache, connection: Any
+) -> str:
+    """As ``canonical_rows``, without files of many objects.
+
+    An engine that cannot read objects as they are stored reads a file for each of them.
+    """
+    if database_of(connection).reads_objects:
+        return _rows_as_stored(name, stream, objects, cache)
+    return _rows_of_runs(name, stream, [[one] for one in objects], cache, connection)
+
+
+def _rows_as_stored(
+    name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache
+) -> str:
     cache.verify([one.sha256 for one in objects])
     return " UNION ALL ".join(
         f"SELECT {canonical_columns(stream, schema)} "
@@ -83,28 +99,79 @@ def rows_as_stored(name: str, stream: Stream, objects: Sequence[PulledObject], c
     )
 
 
-def _file_of_run(
-    name: str, stream: Stream, run: Sequence[PulledObject], cache: Cache, connection: Any
-) -> Path:
-    """The verified file with the rows of a run; made when there is none, or when it has changed."""
-    about = {
-        "compact": FORMAT,
-        "stream": stream.digest,
-        "objects": [one.sha256 for one in run],
-    }
-    noted = cache.note("compact", about)
-    if isinstance(noted, str) and _is_intact(cache, noted):
-        # The file has the rows. A size is cheap to compare, and tells of most damage.
-        cache.verify([one.sha256 for one in run if cache.size(one.sha256) != one.size])
-        return cache.object(noted)
-    rows = rows_as_stored(name, stream, run, cache)
+@dataclass(frozen=True)
+class _Run:
+    """Objects whose rows are in one file."""
+
+    name: str
+    stream: Stream
+    objects: Sequence[PulledObject]
+    cache: Cache
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The subject of the note with the file's SHA-256."""
+        return {
+            "compact": FORMAT,
+            "stream": self.stream.digest,
+            "objects": [one.sha256 for one in self.objects],
+        }
+
+    def file(self) -> str | None:
+        """SHA-256 of the file, if it was made."""
+        noted = self.cache.note("compact", self.about)
+        return noted if isinstance(noted, str) else None
+
+    def check_objects(self) -> None:
+        """Verify the objects that cannot be intact.
+
+        The file has their rows. A size is cheap to compare, and tells of most damage.
+        """
+        cache = self.cache
+        cache.verify([one.sha256 for one in self.objects if cache.size(one.sha256) != one.size])
+
+
+def _rows_of_runs(
+    name: str,
+    stream: Stream,
+    runs: Sequence[Sequence[PulledObject]],
+    cache: Cache,
+    connection: Any,
+) -> str:
+    database = database_of(connection)
+    files: dict[int, str] = {}
+    other: dict[int, _Run] = {}
+    for number, objects in enumerate(runs):
+        run = _Run(name, stream, objects, cache)
+        made = run.file()
+        if made is not None and cache.is_verified(made):
+            run.check_objects()
+            files[number] = made
+        else:
+            other[number] = run
+    for number, made in zip(other, database.map(_file_of_run, [*other.values()]), strict=True):
+        cache.trust(made)
+        files[number] = made
+    # by name: a declaration with its columns in another order shares these files
+    names = ", ".join(map(quoted, canonical_types(stream)))
+    paths = [cache.object(files[number]) for number in sorted(files)]
+    return f"SELECT {names} FROM {database.files(paths)}"
+
+
+def _file_of_run(connect: Connect, run: _Run) -> str:
+    """SHA-256 of the verified file of a run; made when there is none, or when it has changed."""
+    made = run.file()
+    if made is not None and _is_intact(run.cache, made):
+        run.check_objects()
+        return made
+    rows = _rows_as_stored(run.name, run.stream, run.objects, run.cache)
 
     def write(draft: Path) -> None:
-        connection.raw_sql(f"COPY ({rows}) TO {written_path(draft)} (FORMAT parquet)")
+        connect().execute(f"COPY ({rows}) TO {written_path(draft)} (FORMAT parquet)")
 
-    sha256 = cache.add(write)
-    cache.keep_note("compact", about, sha256)
-    return cache.object(sha256)
+    sha256 = run.cache.add(write)
+    run.cache.keep_note("compact", run.about, sha256)
+    return sha256
 
 
 def _is_intact(cache: Cache, sha256: str) -> bool:

@@ -18,10 +18,8 @@ _DEEPEST = 10_000  # calls of Python; a frame of ten joins needs more than the d
 def open_duckdb(database: str = ":memory:", **options: Any) -> Any:
     """A DuckDB connection of Ibis.
 
-    Ibis writes each step of a query as a select of its own: merging them first, its default, takes
-    a third longer, and DuckDB merges them itself. SQLGlot goes through nested selects by recursion,
-    and each window of a frame nests it deeper. DuckDB computes what an expression has twice outside
-    of a ``TRY`` that it is in, unless it does not look for common parts.
+    DuckDB computes what an expression has twice outside of a ``TRY`` that it is in, unless it does
+    not look for common parts.
 
     Arguments:
         database: path from ``database_path``; default: in memory.
@@ -29,8 +27,7 @@ def open_duckdb(database: str = ":memory:", **options: Any) -> Any:
     """
     import ibis
 
-    sys.setrecursionlimit(max(_DEEPEST, sys.getrecursionlimit()))
-    ibis.options.sql.fuse_selects = False
+    prepare_ibis()
     connection = ibis.duckdb.connect(database, **options)
     connection.raw_sql("SET disabled_optimizers = 'common_subexpressions'")
     return connection
@@ -64,3 +61,16 @@ def limited_duckdb(memory: str, folder: Path) -> Iterator[Any]:
             ) from cause
         finally:
             connection.disconnect()
+
+
+def prepare_ibis() -> None:
+    """Set how Ibis writes queries, for every engine.
+
+    It writes each step of a query as a select of its own: merging them first, its default, takes a
+    third longer, and engines merge them themselves. SQLGlot goes through nested selects by
+    recursion, and each window of a frame nests it deeper.
+    """
+    import ibis
+
+    sys.setrecursionlimit(max(_DEEPEST, sys.getrecursionlimit()))
+    ibis.options.sql.fuse_selects = False

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, date, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import Field
 
@@ -19,9 +17,10 @@ from pipelines.data.cache import Cache
 from pipelines.data.objects import ObjectStore, StoredObject
 from pipelines.spec.streams import FilesSource, Stream
 
+if TYPE_CHECKING:
+    from pipelines.data.engines.port import Workers
+
 Progress = Callable[[str], None]
-_AT_ONCE = 4  # objects fetched at a time, so that waits for the store and the disk overlap
-_CHECKED_AT_ONCE = 1024  # objects whose rows are hashed by one query
 SCHEMA_KEY = b"gauntlet.schema"  # in the metadata of the Parquet objects that Gauntlet writes
 OBJECT_SCHEMA = 1
 _PARTITION = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/")
@@ -121,10 +120,14 @@ class FileEvents:
 
     No row of a partition may have become known before its day, because runs as of an earlier
     instant do not read it.
+
+    Arguments:
+        store: has the objects.
+        workers: copy objects into the cache; default: this process.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
-        self.store = store
+    def __init__(self, store: ObjectStore, workers: Workers | None = None) -> None:
+        self.store, self._workers = store, workers
 
     def pull(
         self, name: str, stream: Stream, as_of: datetime, cache: Cache, progress: Progress
@@ -182,22 +185,12 @@ class FileEvents:
         """Objects with their SHA-256, each once it is in the cache and its rows are checked."""
         if not objects:
             return
-        from pipelines.data.stored_rows import check_named_rows, row_hashing
+        from pipelines.data.engines.duck import ThisProcess
+        from pipelines.data.fetched import fetch_all, in_batches
 
-        with cache.arrivals() as add, row_hashing() as connection:
-
-            def fetch(stored: StoredObject) -> str:
-                return add(lambda to: self.store.read(stored, to))
-
-            pool = ThreadPoolExecutor(_AT_ONCE)
-            try:
-                arrived = zip(objects, pool.map(fetch, objects), strict=True)
-                while batch := list(itertools.islice(arrived, _CHECKED_AT_ONCE)):
-                    files = [(cache.object(sha256), stored.key) for stored, sha256 in batch]
-                    check_named_rows(connection, files, self.store.address)
-                    yield from batch
-            finally:
-                pool.shutdown(cancel_futures=True)
+        workers, batches = self._workers or ThisProcess(), in_batches(self.store, objects, cache)
+        for batch, sha256s in zip(batches, workers.map(fetch_all, batches), strict=True):
+            yield from zip(batch.objects, sha256s, strict=True)
 
     def remembered(self, name: str, stream: Stream, cache: Cache) -> object:
         """See ``EventSource.remembered``."""

@@ -21,9 +21,15 @@ from pydantic import Field
 
 from pipelines.core.names import internal
 from pipelines.core.records import Record
-from pipelines.core.time import epoch_us
 from pipelines.data.cache import Cache
-from pipelines.data.canonical import canonical_types, hash_sums, quoted, row_hash
+from pipelines.data.canonical import (
+    canonical_types,
+    hash_sums,
+    instant_sql,
+    quoted,
+    row_hash,
+)
+from pipelines.data.engines.tables import database_of
 from pipelines.data.week_sums import WeekSum, add_weeks, week_columns, week_sum
 from pipelines.spec.streams import Stream
 
@@ -64,7 +70,7 @@ def has_copies(
     Only rows of objects that were not looked at before are grouped by their id.
 
     Arguments:
-        connection: DuckDB connection of Ibis.
+        connection: of an engine, through Ibis.
         relation: a relation with the stream's canonical columns.
         stream: its declaration, with an id.
         content_hash: of the relation's rows.
@@ -109,20 +115,22 @@ def _new_copies(relation: str, new: str, stream: Stream) -> str:
 def count_once(connection: Any, relation: str, stream: Stream, name: str) -> str:
     """SQL of a relation's rows that count.
 
-    The rows that count among those with a repeated id are written to the temporary table ``name``.
+    The rows that count among those with a repeated id are in the temporary table ``name``, which is
+    written once for a connection.
 
     Arguments:
-        connection: DuckDB connection of Ibis.
+        connection: of an engine, through Ibis.
         relation: a relation with the stream's canonical columns.
         stream: its declaration, with an id.
         name: of the temporary table.
     """
     order = ", ".join(f"{quoted(column)} ASC NULLS LAST" for column in _ordered(stream))
-    connection.raw_sql(
-        f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS "
-        f"SELECT a.* FROM {relation} a SEMI JOIN ({_twice(relation, stream)}) b "
+    columns = ", ".join(f"a.{quoted(column)}" for column in canonical_types(stream))
+    database_of(connection).create_table(
+        name,
+        f"SELECT {columns} FROM {relation} a SEMI JOIN ({_twice(relation, stream)}) b "
         f"ON {_same_id(stream)} "
-        f"QUALIFY row_number() OVER (PARTITION BY {_id(stream)} ORDER BY {order}) = 1"
+        f"QUALIFY row_number() OVER (PARTITION BY {_id(stream)} ORDER BY {order}) = 1",
     )
     return (
         f"SELECT a.* FROM {relation} a ANTI JOIN {quoted(name)} b ON {_same_id(stream)} "
@@ -136,13 +144,13 @@ def describe_copies(
     """Counts the rows that do not count, with examples of contradictions.
 
     Arguments:
-        connection: DuckDB connection of Ibis.
+        connection: of an engine, through Ibis.
         relation: a relation with the stream's canonical columns.
         stream: its declaration, with an id.
         first: temporary table that ``count_once`` wrote; ``None``: no id is repeated.
         fresh_since: zoned; rows known later are fresh.
     """
-    fresh = f"epoch_us(known_time) > {epoch_us(fresh_since)}"
+    fresh = f"known_time > {instant_sql(fresh_since)}"
     rows, without, fresh_rows = _row(
         connection,
         f"SELECT count(*), count_if(NOT ({_has_id(stream)})), count_if({fresh}) FROM {relation}",
@@ -186,10 +194,14 @@ def sums_once(
 
 def _week_sums(connection: Any, relation: str, stream: Stream) -> list[WeekSum]:
     hashed = f"SELECT event_time, known_time, {row_hash(canonical_types(stream))} AS h"
-    found = connection.raw_sql(
-        f"SELECT {week_columns()}, count(*), {hash_sums()} FROM ({hashed} FROM {relation}) "
-        "GROUP BY happened, known"
-    ).fetchall()
+
+    def sums(rows: str) -> str:
+        return (
+            f"SELECT {week_columns()}, count(*), {hash_sums()} FROM ({hashed} FROM {rows}) "
+            "GROUP BY happened, known"
+        )
+
+    found = database_of(connection).rows_of_parts(relation, sums)
     return [week_sum(*week) for week in found]
 
 
@@ -199,10 +211,10 @@ def _examples(
     """Contradictions in words, such as ``sale=s3: units 3, later 4``; the newest first."""
     selected = [f"b.{quoted(name)}" for name in stream.id]
     selected += [f"{side}.{quoted(name)}" for side in "ba" for name in compared]
-    found = connection.raw_sql(
+    found = database_of(connection).rows(
         f"SELECT {', '.join(selected)} FROM {joined} WHERE {other} "
-        f"ORDER BY a.known_time DESC, {', '.join(selected)} LIMIT {_EXAMPLES}"
-    ).fetchall()
+        f"ORDER BY a.known_time DESC, {', '.join(selected)} LIMIT {_EXAMPLES}",
+    )
     examples = []
     for row in found:
         identity = row[: len(stream.id)]
@@ -242,5 +254,5 @@ def _twice(relation: str, stream: Stream) -> str:
 
 
 def _row(connection: Any, query: str) -> tuple[Any, ...]:
-    row: tuple[Any, ...] = connection.raw_sql(query).fetchone()
+    [row] = database_of(connection).rows(query)
     return row

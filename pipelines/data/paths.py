@@ -5,22 +5,15 @@ called ``name=value``. Ibis writes a path into SQL as Python would, not as SQL d
 here are the only ones that give DuckDB a path.
 """
 
-# ruff: noqa: S608 - paths are quoted as text, and names as identifiers
-
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import SpecError
-from pipelines.core.names import internal
-from pipelines.data.canonical import literal, quoted
-
-if TYPE_CHECKING:
-    import ibis
+from pipelines.data.canonical import literal
 
 _PATTERN = re.compile(r"[*?[]")
 
@@ -73,20 +66,3 @@ def files_sql(paths: Sequence[str | PathLike[str]], name_column: str = "") -> st
     names = ", ".join(read_path(path) for path in paths)
     also = f", filename={literal(name_column)}" if name_column else ""
     return f"read_parquet([{names}], hive_partitioning=false{also})"
-
-
-def write_parquet(table: ibis.Table, path: Path) -> None:
-    """Compute a table in its DuckDB connection, and write it as one Parquet file."""
-    connection: Any = table.get_backend()
-    view = internal("written")
-    connection.create_view(view, table)
-    try:
-        connection.raw_sql(f"COPY (FROM {quoted(view)}) TO {written_path(path)} (FORMAT parquet)")
-    finally:
-        connection.drop_view(view)
-
-
-def read_parquet(connection: Any, path: Path) -> ibis.Table:
-    """A Parquet file as a lazy table of a DuckDB connection of Ibis."""
-    table: ibis.Table = connection.sql(f"SELECT * FROM {files_sql([path])}")
-    return table

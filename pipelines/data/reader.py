@@ -12,7 +12,9 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.records import digest_of
 from pipelines.core.time import instant_text
 from pipelines.data.cache import Cache
-from pipelines.data.connection import MEMORY, limited_duckdb
+from pipelines.data.connection import MEMORY
+from pipelines.data.engines.duck import DuckDbEngine
+from pipelines.data.engines.port import Engine
 from pipelines.data.events import EventSource, NoEvents, Progress, RewrittenHistory
 from pipelines.data.identity import Copies
 from pipelines.data.kept_files import MOST_BYTES, KeptFiles
@@ -46,6 +48,7 @@ class EventReader:
         progress: called with a short message now and then.
         kept_bytes: of the files in ``frames``, at most.
         memory: DuckDB's limit for one connection; what does not fit is in ``spill`` meanwhile.
+        engine: reads the events and computes tables; default: DuckDB.
     """
 
     def __init__(
@@ -55,19 +58,21 @@ class EventReader:
         progress: Progress = lambda _: None,
         kept_bytes: int = MOST_BYTES,
         memory: str = MEMORY,
+        engine: Engine | None = None,
     ) -> None:
         self.open_sources, self.cache, self.progress = open_sources, cache, progress
+        self.engine = engine or DuckDbEngine(cache / "spill", memory)
         self.frames = KeptFiles(cache / "frames", kept_bytes)
         self.chunks = KeptFiles(cache / "chunks", CHUNKS_BYTES)
         self.memory = memory
 
     def connection(self) -> AbstractContextManager[Any]:
-        """A DuckDB connection of Ibis with limited memory.
+        """A connection of Ibis to the engine; DuckDB's has limited memory.
 
         Raises:
             Unavailable: when a query needs more memory, or more room on the disk.
         """
-        return limited_duckdb(self.memory, self.cache / "spill")
+        return self.engine.connection()
 
     def remembered(self, streams: Streams) -> str:
         """A hash over what was pulled of some streams; it changes when they are forgotten."""
@@ -119,7 +124,9 @@ class EventReader:
             Unavailable: when a source does not answer or the disk is full; it is safe to retry.
         """
         sources = self.open_sources(streams)
-        return take_snapshot(streams, as_of, sources, self.cache, self.progress, keep=keep)
+        return take_snapshot(
+            streams, as_of, sources, self.cache, self.progress, keep=keep, workers=self.engine
+        )
 
     @contextmanager
     def tables(self, snapshot: Snapshot, streams: Streams) -> Iterator[dict[str, ibis.Table]]:
@@ -158,14 +165,14 @@ class EventReader:
         Arguments:
             snapshot: taken by ``snapshot`` with the same declarations.
             streams: the declared streams.
-            connection: of DuckDB, with their tables.
+            connection: of an engine, with their tables.
         """
         return sums_of_weeks(self._at_hand(snapshot, streams), streams, self.cache, connection)
 
     def attach(
         self, connection: Any, snapshot: Snapshot, streams: Streams
     ) -> dict[str, ibis.Table]:
-        """As ``tables``, as temporary views of an open DuckDB connection of Ibis."""
+        """As ``tables``, as temporary views of an open Ibis connection."""
         return open_streams(self._at_hand(snapshot, streams), streams, self.cache, connection)
 
     def _at_hand(self, snapshot: Snapshot, streams: Streams) -> Snapshot:

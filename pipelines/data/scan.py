@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from pipelines.data.canonical import (
     stored_types,
     time_names,
 )
+from pipelines.data.engines.duck import ThisProcess
+from pipelines.data.engines.port import Connect, Workers
 from pipelines.data.events import (
     OBJECT_SCHEMA,
     SCHEMA_KEY,
@@ -47,6 +49,7 @@ _OBJECT = quoted(internal("object"))
 _TIMES = ("first_known", "last_known", "first_event", "last_event")
 _BATCH_BYTES = 64 << 20
 _BATCH_OBJECTS = 1024
+_HERE: Workers = ThisProcess()
 
 
 class Scan(Record):
@@ -82,6 +85,7 @@ def scan_objects(
     *,
     cache: Cache,
     progress: Progress,
+    workers: Workers = _HERE,
 ) -> dict[str, Scan]:
     """Facts about each object as of an instant, by SHA-256; scanned objects are not read again.
 
@@ -109,7 +113,8 @@ def scan_objects(
             fresh.setdefault(pulled.sha256, pulled)
     noted = len(notes)
     try:
-        for scans in _scans(name, stream, [*fresh.values()], as_of, cache, known_good):
+        batches = _batches(name, stream, [*fresh.values()], as_of, cache, known_good)
+        for scans in workers.map(_scan_batch, batches):
             found |= scans
             for sha256, scan in scans.items():
                 if scan.visible == scan.rows:  # a partly visible object is scanned again
@@ -170,26 +175,29 @@ def by_schema(
     return [*groups.values()]
 
 
-def _scans(
-    name: str,
-    stream: Stream,
-    objects: list[PulledObject],
-    as_of: datetime,
-    cache: Cache,
-    known_good: str,
-) -> Iterator[dict[str, Scan]]:
-    """Facts about objects by their hash, in batches; each object is verified before it is read."""
-    if not objects:
-        return
-    with duckdb.connect() as connection:  # for all batches: opening one takes longer than a batch
-        connection.execute("SET preserve_insertion_order = false")
-        for batch in _batches(objects):
-            cache.verify([pulled.sha256 for pulled in batch])
-            remark = f"other objects have them, for instance {known_good}" if known_good else ""
-            for group, schema in by_schema(name, stream, batch, cache, remark):
-                paths = {str(cache.object(one.sha256)): one for one in group}
-                yield _scan(connection, name, stream, paths, schema, as_of)
-            known_good = batch[-1].key
+@dataclass(frozen=True)
+class _Batch:
+    """Objects that are scanned together; ``known_good`` is the key of one that was scanned."""
+
+    name: str
+    stream: Stream
+    objects: list[PulledObject]
+    as_of: datetime
+    cache: Cache
+    known_good: str
+
+
+def _scan_batch(connect: Connect, batch: _Batch) -> dict[str, Scan]:
+    """Facts about the objects of a batch by their hash; each is verified before it is read."""
+    batch.cache.verify([pulled.sha256 for pulled in batch.objects])
+    known = batch.known_good
+    remark = f"other objects have them, for instance {known}" if known else ""
+    connection, found = connect(), dict[str, Scan]()
+    connection.execute("SET preserve_insertion_order = false")
+    for group, schema in by_schema(batch.name, batch.stream, batch.objects, batch.cache, remark):
+        paths = {str(batch.cache.object(one.sha256)): one for one in group}
+        found |= _scan(connection, batch.name, batch.stream, paths, schema, batch.as_of)
+    return found
 
 
 def _scan(
@@ -297,11 +305,21 @@ def _check_partition(name: str, pulled: PulledObject, scan: Scan) -> None:
         )
 
 
-def _batches(objects: list[PulledObject]) -> Iterator[list[PulledObject]]:
+def _batches(
+    name: str,
+    stream: Stream,
+    objects: Sequence[PulledObject],
+    as_of: datetime,
+    cache: Cache,
+    known_good: str,
+) -> list[_Batch]:
+    """Objects in batches of limited size; each batch knows an object of the one before it."""
+    batches: list[_Batch] = []
     batch: list[PulledObject] = []
-    for pulled in objects:
+    for number, pulled in enumerate(objects, 1):
         batch.append(pulled)
-        if len(batch) == _BATCH_OBJECTS or sum(one.size for one in batch) >= _BATCH_BYTES:
-            yield batch
-            batch = []
-    yield from itertools.islice([batch], 1 if batch else 0)
+        full = len(batch) == _BATCH_OBJECTS or sum(one.size for one in batch) >= _BATCH_BYTES
+        if full or number == len(objects):
+            batches.append(_Batch(name, stream, batch, as_of, cache, known_good))
+            known_good, batch = pulled.key, []
+    return batches

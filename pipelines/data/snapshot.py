@@ -22,10 +22,13 @@ from pipelines.core.files import write_bytes
 from pipelines.core.formats import StoredFormat, seal, unseal
 from pipelines.core.names import internal
 from pipelines.core.records import Instant, Record, digest_of
-from pipelines.core.time import epoch_us, from_epoch_us, instant_text, utc
+from pipelines.core.time import from_epoch_us, instant_text, utc
 from pipelines.data.cache import Cache
-from pipelines.data.canonical import quoted
-from pipelines.data.compact import canonical_rows, rows_as_stored
+from pipelines.data.canonical import instant_sql, quoted
+from pipelines.data.compact import canonical_rows, rows_of_objects
+from pipelines.data.engines.duck import ThisProcess
+from pipelines.data.engines.port import Workers
+from pipelines.data.engines.tables import database_of
 from pipelines.data.events import EventSource, NoEvents, Progress, PulledObject
 from pipelines.data.identity import Copies, count_once, describe_copies, has_copies, sums_once
 from pipelines.data.scan import scan_objects
@@ -70,6 +73,7 @@ class Snapshot(Record):
         return digest_of({"as_of": instant_text(self.as_of), "streams": content})
 
 
+_HERE: Workers = ThisProcess()
 MANIFEST = StoredFormat("a snapshot's manifest", Snapshot)
 
 
@@ -81,6 +85,7 @@ def take_snapshot(
     progress: Progress | None = None,
     *,
     keep: bool = True,
+    workers: Workers = _HERE,
 ) -> Snapshot:
     """Pulls new objects, scans those not scanned before, and writes the manifest.
 
@@ -91,6 +96,7 @@ def take_snapshot(
         cache: cache folder; models and runs can share it.
         progress: called with a short message now and then.
         keep: write the manifest, so that ``load_snapshot`` finds the snapshot.
+        workers: scan the objects.
 
     Returns:
         The snapshot; an earlier one with the same id if its objects are still in the cache.
@@ -107,7 +113,9 @@ def take_snapshot(
         )
     held, report = Cache(cache), progress or (lambda _: None)
     taken = {
-        name: _take(name, stream, utc(as_of), sources[name], cache=held, progress=report)
+        name: _take(
+            name, stream, utc(as_of), sources[name], cache=held, progress=report, workers=workers
+        )
         for name, stream in sorted(streams.items())
     }
     snapshot = Snapshot(as_of=as_of, streams=taken)
@@ -167,7 +175,7 @@ def open_streams(
         snapshot: taken with the same declarations.
         streams: the declared streams to open, by name; all of them are in the snapshot.
         cache: cache folder of the snapshot.
-        connection: of ``open_duckdb``; temporary views are created in it.
+        connection: of an engine; temporary views are created in it.
 
     Returns:
         By stream: ``event_time``, ``known_time`` (timestamp(6), UTC, no zone), then the declared
@@ -226,7 +234,7 @@ def sums_of_weeks(
 
 @dataclass(frozen=True)
 class _Opened:
-    """Names in DuckDB: the view of the rows that count, of all rows, the table of repeated ids."""
+    """Names in a connection: views of the rows that count, of all rows, table of repeated ids."""
 
     view: str
     rows: str
@@ -234,32 +242,33 @@ class _Opened:
 
 
 def _open(snapshot: Snapshot, name: str, stream: Stream, cache: Cache, connection: Any) -> _Opened:
-    # Each query opens every object; objects never change, so cache their footers.
-    connection.raw_sql("SET parquet_metadata_cache = true")
+    database = database_of(connection)
     taken = snapshot.streams[name]
     objects = [one for one in taken.objects if one.rows]
     view = f"{name}_{snapshot.id[:12]}_{stream.digest[:6]}"
-    rows, repeated = internal(f"{view}_rows"), internal(f"{view}_repeated")
-    known = f"known_time <= make_timestamp({epoch_us(snapshot.as_of)}::BIGINT)"
+    # Connections of Spark share their tables, and those of a cache need its files.
+    where = digest_of(str(cache.folder))[:6]
+    rows, repeated = internal(f"{view}_rows"), internal(f"{view}_{where}_repeated")
+    known = f"known_time <= {instant_sql(snapshot.as_of)}"
 
     def visible(rows: str) -> str:
         return f"SELECT * FROM ({rows}) WHERE {known}"
 
     def rows_of(some: Collection[str]) -> str:
         chosen = [one for one in objects if one.sha256 in some]
-        return visible(rows_as_stored(name, stream, chosen, cache))
+        return visible(rows_of_objects(name, stream, chosen, cache, connection))
 
     sql = visible(canonical_rows(name, stream, objects, cache, connection))
     if not stream.id:
-        connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {quoted(view)} AS {sql}")
+        database.create_view(view, sql)
         return _Opened(view, view, None)
-    connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {quoted(rows)} AS {sql}")
+    database.create_view(rows, sql)
     content, counts = taken.content_hash, [(one.sha256, one.rows) for one in objects]
     copies = has_copies(connection, quoted(rows), stream, content, counts, rows_of, cache)
     once = f"SELECT * FROM {quoted(rows)}"
     if copies:
         once = count_once(connection, quoted(rows), stream, repeated)
-    connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {quoted(view)} AS {once}")
+    database.create_view(view, once)
     return _Opened(view, quoted(rows), repeated if copies else None)
 
 
@@ -271,9 +280,12 @@ def _take(
     *,
     cache: Cache,
     progress: Progress,
+    workers: Workers,
 ) -> StreamSnapshot:
     pulled = source.pull(name, stream, as_of, cache, progress)
-    scans = scan_objects(name, stream, pulled, as_of, cache=cache, progress=progress)
+    scans = scan_objects(
+        name, stream, pulled, as_of, cache=cache, progress=progress, workers=workers
+    )
     scanned = [(one, scans[one.sha256]) for one in pulled]
     events = [scan for _, scan in scanned if scan.visible]
     if not events:

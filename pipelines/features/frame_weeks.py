@@ -12,14 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.core.files import draft_in
 from pipelines.core.time import MICROSECOND, Window, epoch_us
 from pipelines.core.weeks import WEEK, monday_before, week_of
+from pipelines.data.engines.port import Database
+from pipelines.data.engines.tables import database_of, write_parquet
 from pipelines.data.events import Progress
 from pipelines.data.kept_files import KeptFiles
-from pipelines.data.paths import files_sql, write_parquet, written_path
+from pipelines.data.paths import files_sql
 from pipelines.data.week_sums import WeekSum
 from pipelines.features.frame import build_frame
 from pipelines.features.reach import reaches, within_reach
@@ -36,7 +38,7 @@ class FrameWeeks:
 
     Arguments:
         spec: points, features and label.
-        streams: canonical table of each stream, in one DuckDB connection.
+        streams: canonical table of each stream, in one connection of an engine.
         sums: what each stream holds; without sums of a stream, nothing is kept and all is computed.
         as_of: rows known later are not read; later points are not included.
         kept: the rows of weeks, as Parquet files.
@@ -92,7 +94,7 @@ class FrameWeeks:
         reach, label = reaches(self.spec), self.spec.label
         if not all(self.sums.get(name) for name in reach):
             return {}
-        definition = frame_definition(self.spec)
+        definition = frame_definition(self.spec, self._database.version)
         maturity = timedelta(0) if label is None else label.horizon + label.delay
         return {
             monday: week_key(definition, reach, monday, self.sums)
@@ -111,12 +113,15 @@ class FrameWeeks:
 
     def _copy(self, files: Sequence[Path], start: datetime, end: datetime | None, to: Path) -> None:
         """Copy the points of some files from an instant on, and until another one."""
-        connection: Any = next(iter(self.streams.values())).get_backend()
         within = f"decision_time >= {_timestamp(start)}"
         if end is not None:
             within += f" AND decision_time < {_timestamp(end)}"
         rows = f"SELECT * FROM {files_sql(files)} WHERE {within}"
-        connection.raw_sql(f"COPY ({rows}) TO {written_path(to)} (FORMAT parquet)")
+        self._database.copy_rows(rows, to)
+
+    @property
+    def _database(self) -> Database:
+        return database_of(next(iter(self.streams.values())).get_backend())
 
 
 def _timestamp(at: datetime) -> str:

@@ -21,14 +21,18 @@ from pipelines.spec.frame import FrameSpec
 ENGINE = 2
 
 
-def frame_definition(spec: FrameSpec) -> str:
+def frame_definition(spec: FrameSpec, engine: str) -> str:
     """Hash of the declaration of a frame's points, features and label, 64 hexadecimal digits.
 
     Of features with a function it covers the versions of the libraries that compute them.
+
+    Arguments:
+        spec: the declaration.
+        engine: version of the engine that computes the frame.
     """
     own = [one.files for one in spec.features if isinstance(one, ExpressionFeature) and one.files]
     content: dict[str, Any] = {
-        "engine": [ENGINE, version("duckdb")],
+        "engine": [ENGINE, engine],
         "streams": {name: spec.streams[name].meaning() for name in reaches(spec)},
         "points": spec.points.meaning(),
         "label": None if spec.label is None else spec.label.meaning(),

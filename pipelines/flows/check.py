@@ -19,7 +19,7 @@ from pydantic import Field
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import EARLIEST, Window
-from pipelines.data.paths import read_parquet
+from pipelines.data.engines.tables import read_parquet
 from pipelines.data.profile import StreamFacts, stream_facts
 from pipelines.flows.features.store_gaps import missing_online
 from pipelines.flows.frames import FRAME, touches

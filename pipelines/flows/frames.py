@@ -11,7 +11,7 @@ from pipelines.core.files import working_folder
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
-from pipelines.data.paths import read_parquet
+from pipelines.data.engines.tables import read_parquet
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.workspace import Workspace

@@ -32,7 +32,7 @@ def write_events(model: str) -> None:
     from pipelines.settings import Settings
     from pipelines.simulation.writing import write_world
     from pipelines.spec.load import load_model
-    from pipelines.wiring import open_store
+    from pipelines.stores import open_store
 
     settings, end = Settings(), datetime.now(UTC)
     start = end.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=HISTORY_DAYS)

@@ -17,7 +17,7 @@ from pipelines.features.online.views import view_definitions
 from pipelines.settings import Settings
 from pipelines.spec.model import ModelSpec
 from pipelines.spec.views import FeatureView
-from pipelines.wiring import open_online
+from pipelines.stores import open_online
 from tests.property.random_frames import COLUMNS, Row, cadences, naive, windows
 from tests.property.twin import aggregate, holds, same_keys
 

@@ -44,3 +44,18 @@ def test_another_amount_of_memory_is_refused(memory: str) -> None:
     with pytest.raises(SpecError, match="GAUNTLET_MEMORY") as error:
         Settings(memory=memory)
     assert "4GB" in error.value.wanted
+
+
+@pytest.mark.parametrize(
+    "engine",
+    ["duckdb", "local[2]", "local-cluster[2,1,2048]", "spark://host:7077", "yarn", "sc://host"],
+)
+def test_an_engine_is_duckdb_or_an_address_of_spark(engine: str) -> None:
+    assert Settings(engine=engine).engine == engine
+
+
+@pytest.mark.parametrize("engine", ["", "spark", "DuckDB", "local-cluster[2]", "http://host:7077"])
+def test_another_engine_is_refused_with_what_it_may_be(engine: str) -> None:
+    with pytest.raises(SpecError, match="GAUNTLET_ENGINE") as error:
+        Settings(engine=engine)
+    assert "spark://host:port" in error.value.wanted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,6 +45,7 @@ class S3Store:
             raise SpecError(
                 "cannot read an S3 address", got=address, wanted="s3://bucket or s3://bucket/prefix"
             )
+        self._opened = partial(S3Store, address, profile=profile, timeout_s=timeout_s)
         self.bucket, self.prefix = bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         longest = timeout_s or attempt_s(_ATTEMPTS, _PAUSES_S)
         config = Config(
@@ -54,6 +56,10 @@ class S3Store:
         with self._answers(""):
             self.client: Any = boto3.Session(profile_name=profile).client("s3", config=config)
         self._versioned: bool | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it was made: a client has connections and credentials of its own process."""
+        return self._opened, ()
 
     @property
     def address(self) -> str:

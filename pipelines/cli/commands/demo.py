@@ -25,7 +25,8 @@ from pipelines.core.errors import GauntletError
 from pipelines.core.time import FixedClock, Window, instant_text
 from pipelines.flows.retrain.request import Request
 from pipelines.settings import Settings
-from pipelines.wiring import SystemClock, connect, open_store
+from pipelines.stores import open_store
+from pipelines.wiring import SystemClock, connect
 
 if TYPE_CHECKING:
     from datetime import datetime

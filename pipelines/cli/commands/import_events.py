@@ -16,7 +16,8 @@ from pipelines.core.counts import counted
 from pipelines.core.errors import SpecError
 from pipelines.settings import Settings
 from pipelines.spec.load import load_model
-from pipelines.wiring import SystemClock, open_lock, open_store
+from pipelines.stores import open_store
+from pipelines.wiring import SystemClock, open_lock
 
 if TYPE_CHECKING:
     from pipelines.data.ingest.files import ImportReport

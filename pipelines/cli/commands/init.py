@@ -22,7 +22,7 @@ from pipelines.core.errors import DataError, GauntletError, SpecError
 from pipelines.core.files import working_folder
 from pipelines.settings import Settings
 from pipelines.spec.fields import ColumnType
-from pipelines.wiring import open_store
+from pipelines.stores import open_store
 
 if TYPE_CHECKING:
     from pipelines.scaffold.answers import Answers

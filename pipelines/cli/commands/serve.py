@@ -18,7 +18,8 @@ from pipelines.cli.markup import rich_text
 from pipelines.cli.options import model_names
 from pipelines.cli.output import console
 from pipelines.core.errors import GauntletError, Unavailable
-from pipelines.wiring import SystemClock, connect, declared_model, open_online, open_store
+from pipelines.stores import open_online, open_store
+from pipelines.wiring import SystemClock, connect, declared_model
 
 if TYPE_CHECKING:
     from pipelines.connections import Connections

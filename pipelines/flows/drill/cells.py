@@ -155,7 +155,7 @@ class DrillCells:
         """The label in a feature of past points; production serves the true feature."""
         import pandas as pd
 
-        from pipelines.data.paths import read_parquet
+        from pipelines.data.engines.tables import read_parquet
         from pipelines.flows.frames import PROBE_SEED, PROBED_POINTS
         from pipelines.gates.availability.leak_probe import probe_leaks
 

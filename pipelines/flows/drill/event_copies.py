@@ -156,8 +156,9 @@ class EventCopies:
     def _rows(self, stream: str, objects: Sequence[PulledObject]) -> pa.Table:
         """The canonical rows of some objects that are known as of the snapshot's instant."""
         from pipelines.data.compact import canonical_rows
+        from pipelines.data.connection import limited_duckdb
 
-        with self.live.connection() as connection:
+        with limited_duckdb(self.live.memory, self.folder / "spill") as connection:
             every = canonical_rows(
                 stream, self.streams[stream], objects, Cache(self.folder), connection
             )

@@ -10,6 +10,7 @@ from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.names import internal
 from pipelines.core.records import Record
 from pipelines.core.time import Window
+from pipelines.data.engines.tables import database_of
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.retrain.run import Run
 from pipelines.release.ledger import Entry
@@ -136,7 +137,10 @@ def kept_facts(
 
     connection = next(iter(tables.values())).get_backend()
     sums = events.sums_of_weeks(snapshot, spec.streams, connection)
-    return {name: KeptFacts(events.chunks, sums[name], events.progress) for name in spec.streams}
+    engine = database_of(connection).version
+    return {
+        name: KeptFacts(events.chunks, sums[name], engine, events.progress) for name in spec.streams
+    }
 
 
 def envelope_chunks(

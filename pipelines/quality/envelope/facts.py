@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import ConfigDict
@@ -56,11 +55,13 @@ class KeptFacts:
     Arguments:
         files: has a file for each chunk.
         sums: what the stream holds; without sums nothing is kept.
+        engine: version of the engine that measures the chunks.
         progress: called with short messages.
     """
 
     files: KeptFiles
     sums: Sequence[WeekSum]
+    engine: str
     progress: Progress = lambda _: None
 
     def read(
@@ -104,7 +105,7 @@ class KeptFacts:
         totals = (sum(getattr(one, part) for one in held) for part in ("rows", "high", "low"))
         return digest_of(
             {
-                "chunk": [FORMAT, version("duckdb")],
+                "chunk": [FORMAT, self.engine],
                 "stream": stream.meaning(),
                 "tail": tail,
                 "window": str(chunk),

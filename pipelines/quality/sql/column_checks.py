@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ibis
-
+from pipelines.data.engines.tables import database_of
 from pipelines.quality.sql import order_free
 from pipelines.quality.sql.plan import (
     CheckPlan,
@@ -22,6 +21,9 @@ from pipelines.quality.sql.plan import (
     kind_of,
 )
 from pipelines.quality.sql.row_checks import in_set
+
+if TYPE_CHECKING:
+    import ibis
 
 
 def aggregate(
@@ -106,8 +108,7 @@ def _value_plan(
 def quantiles(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
     """Check quantiles, by nearest rank as Great Expectations does by default, or interpolated.
 
-    The value at rank ``k`` of ``n`` (from 0) is the quantile at ``(k + 1/2) / n``, which rounding
-    cannot move to a neighbour. This needs ``n`` first, and therefore a second query.
+    The nearest rank needs the number of values first, and therefore a second query.
     """
     ranges = kwargs.get("quantile_ranges")
     way = kwargs.get("allow_relative_error") or "nearest"
@@ -127,7 +128,8 @@ def quantiles(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:
         if way == "linear":
             return {f"q{i}": column.quantile(q) for i, q in enumerate(quantiles)}
         ranks = [round((rows - 1) * (q * 100.0 / 100)) for q in quantiles]
-        return {f"q{i}": _ranked(column, (k + 0.5) / rows) for i, k in enumerate(ranks)}
+        database = database_of(table.get_backend())
+        return {f"q{i}": database.value_at(column, k, rows) for i, k in enumerate(ranks)}
 
     def finish(values: Values) -> dict[str, Any]:
         observed = [values.get(f"q{i}") for i in range(len(quantiles))]
@@ -154,15 +156,6 @@ def _in_range(value: Any, limits: Any) -> bool:
         or (low is not None and abs(value - low) <= 1e-8 + 1e-4 * abs(low))
         or (high is not None and abs(value - high) <= 1e-8 + 1e-4 * abs(high))
     )
-
-
-@ibis.udf.agg.builtin(name="quantile_disc", signature=(("float64", "float64"), "float64"))
-def _quantile_disc(column: float, share: float) -> float:  # type: ignore[empty-body]
-    """DuckDB's discrete quantile."""
-
-
-def _ranked(column: Any, share: float) -> Any:
-    return _quantile_disc(column.cast("float64"), share)
 
 
 def row_count(table: ibis.Table, kwargs: Kwargs) -> CheckPlan | None:

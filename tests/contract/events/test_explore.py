@@ -22,7 +22,8 @@ from pipelines.data.snapshot import open_streams, take_snapshot
 from pipelines.features.frame import build_frame
 from pipelines.flows.explore import Exploration
 from pipelines.spec.model import ModelSpec
-from pipelines.wiring import connect_readers, open_sources
+from pipelines.stores import open_sources
+from pipelines.wiring import connect_readers
 from tests.support.explored_home import (
     CLOCK,
     DAY_10,

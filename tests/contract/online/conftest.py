@@ -11,7 +11,7 @@ import redis
 from pipelines.adapters.online.memory import MemoryOnline
 from pipelines.features.online.store import OnlineStore
 from pipelines.settings import Settings
-from pipelines.wiring import open_online
+from pipelines.stores import open_online
 
 
 @pytest.fixture

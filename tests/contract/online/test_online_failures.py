@@ -23,7 +23,7 @@ from pipelines.core.errors import (
 )
 from pipelines.features.online.store import OnlineRow, OnlineStore, ViewState
 from pipelines.settings import Settings
-from pipelines.wiring import open_online
+from pipelines.stores import open_online
 
 T = datetime(2026, 1, 5, tzinfo=UTC)
 VIEW = "demand.stock_by_shop"

@@ -18,7 +18,7 @@ import redis
 
 from pipelines.features.online.store import Key, OnlineRow, OnlineStore, ViewState
 from pipelines.settings import Settings
-from pipelines.wiring import open_online
+from pipelines.stores import open_online
 
 T = datetime(2026, 1, 5, tzinfo=UTC)
 VIEW = "demand.stock_by_shop"
@@ -32,7 +32,7 @@ WRITER = textwrap.dedent("""
     from pipelines.core.errors import StaleEvidenceError
     from pipelines.features.online.store import OnlineRow, ViewState
     from pipelines.settings import Settings
-    from pipelines.wiring import open_online
+    from pipelines.stores import open_online
 
     url, hour, before, size = sys.argv[1], *map(int, sys.argv[2:])
     T = datetime(2026, 1, 5, tzinfo=UTC)

@@ -11,12 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.core.errors import SpecError
+from pipelines.data.engines.tables import read_parquet, write_parquet
 from pipelines.data.paths import (
     database_path,
     files_sql,
-    read_parquet,
     read_path,
-    write_parquet,
     written_path,
 )
 

@@ -12,7 +12,7 @@ from pipelines.adapters.objects.local import LocalStore
 from pipelines.data.ingest.partitions import write_events
 from pipelines.settings import Settings
 from pipelines.spec.model import ModelSpec
-from pipelines.wiring import open_events
+from pipelines.stores import open_events
 
 Rows = Callable[..., pa.Table]
 AS_OF = datetime(2026, 1, 21, tzinfo=UTC)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.adapters.objects.local import LocalStore
+from pipelines.data.engines.duck import DuckDbDatabase
 from pipelines.data.events import FileEvents
 from pipelines.data.ingest.partitions import write_events
 from pipelines.data.reader import EventReader
@@ -98,6 +99,17 @@ def test_a_week_later_only_the_newest_weeks_are_computed(world: World) -> None:
     assert before <= world.kept
     world.frame(AS_OF - 7 * DAY)
     assert world.computed == ["computing the points of 2 weeks from 2026-03-09"], "a backfill"
+
+
+def test_another_engine_computes_its_own_weeks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.frame()
+    before, every = world.kept, world.computed
+    monkeypatch.setattr(DuckDbDatabase, "version", "spark 4.0.5")
+    world.frame()
+    assert world.computed == every
+    assert len(world.kept - before) == len(before)
 
 
 def test_a_late_event_changes_the_points_that_it_touches_and_no_other_week(

@@ -12,6 +12,7 @@ from pipelines.features.week_key import frame_definition, week_key
 from tests.support.feature_frame import MONDAY, declare, window
 
 DAY = timedelta(days=1)
+ENGINE = "1.5.4"
 WEEKS = range(-6, 7)  # before and after the week that begins on MONDAY
 
 
@@ -84,16 +85,19 @@ def test_every_part_of_a_frame_is_in_its_definition() -> None:
             }
         ),
     ]
-    found = {frame_definition(spec.frame) for spec in (plain, *others)}
+    found = {frame_definition(spec.frame, ENGINE) for spec in (plain, *others)}
     assert len(found) == len(others) + 1
-    assert frame_definition(declare(seeds=[4, 5]).frame) == frame_definition(plain.frame)
+    assert frame_definition(plain.frame, "spark 4.0.5") not in found
+    assert frame_definition(declare(seeds=[4, 5]).frame, ENGINE) == frame_definition(
+        plain.frame, ENGINE
+    )
 
 
 def test_streams_that_the_frame_does_not_read_are_not_in_its_definition() -> None:
     plain = declare()
     more = declare(streams={**plain.streams, "weather": plain.streams["sales"]})
     assert list(reaches(more.frame)) == ["sales"]
-    assert frame_definition(more.frame) == frame_definition(plain.frame)
+    assert frame_definition(more.frame, ENGINE) == frame_definition(plain.frame, ENGINE)
 
 
 def test_libraries_of_own_features_change_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +111,7 @@ def test_libraries_of_own_features_change_the_key(monkeypatch: pytest.MonkeyPatc
     }
     plain = declare(features=[window("sum", "amount", "7d")]).frame
     mine = declare(features=[window("sum", "amount", "7d"), own]).frame
-    before = [frame_definition(plain), frame_definition(mine)]
+    before = [frame_definition(plain, ENGINE), frame_definition(mine, ENGINE)]
     for changed in ("numpy", "ibis-framework"):
         with monkeypatch.context() as patch:
             for module in ("features.week_key", "own_code.libraries"):
@@ -115,5 +119,5 @@ def test_libraries_of_own_features_change_the_key(monkeypatch: pytest.MonkeyPatc
                     f"pipelines.{module}.version",
                     lambda name, changed=changed: "0" if name == changed else version(name),
                 )
-            assert frame_definition(plain) == before[0]
-            assert frame_definition(mine) != before[1]
+            assert frame_definition(plain, ENGINE) == before[0]
+            assert frame_definition(mine, ENGINE) != before[1]

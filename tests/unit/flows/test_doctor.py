@@ -11,7 +11,8 @@ from pipelines.core.errors import Unavailable
 from pipelines.core.time import FixedClock
 from pipelines.flows.doctor import Check, DoctorCollaborators, diagnose
 from pipelines.settings import Settings
-from pipelines.wiring import connect, open_store
+from pipelines.stores import open_store
+from pipelines.wiring import connect
 from tests.support.ledger_entries import MONDAY, judged
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.time import Window
+from pipelines.data.engines.duck import DuckDbDatabase
 from pipelines.data.events import FileEvents
 from pipelines.data.ingest.partitions import write_events
 from pipelines.data.reader import EventReader
@@ -114,6 +115,17 @@ def test_another_declaration_measures_its_own_chunks(
     )
     assert world.envelope() != first
     assert len(measured) == 2
+
+
+def test_another_engine_measures_its_own_chunks(
+    world: World, sales_rows: Rows, measured: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add(sales_rows(range(80)))
+    world.envelope()
+    measured.clear()
+    monkeypatch.setattr(DuckDbDatabase, "version", "spark 4.0.5")
+    world.envelope()
+    assert measured == [[-6, -5, -4, -3, -2, -1]] * 2
 
 
 numbers = st.sampled_from([0.5, 1.0, 1e9, float("nan"), float("inf"), None])

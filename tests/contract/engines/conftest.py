@@ -1,0 +1,69 @@
+"""Every engine, opened as the setting opens it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from pipelines.adapters.objects.local import LocalStore
+from pipelines.data.engines.port import Engine
+from pipelines.data.engines.tables import open_engine
+from pipelines.data.events import FileEvents
+from pipelines.data.reader import EventReader
+
+SPARK = os.environ.get("MASTER") or "local-cluster[2,1,2048]"  # two workers, each a process
+# Tables are small. With 200 partitions, the default, most of the time goes to tasks without rows.
+OPTIONS = """\
+spark.driver.memory 2g
+spark.sql.shuffle.partitions 2
+spark.ui.enabled false
+"""
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the session of Spark, of which a process has one."""
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture
+def spark(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Spark, where it is installed: see `make spark-test`."""
+    if find_spec("pyspark") is None:
+        pytest.skip("PySpark is not installed here: see `make spark-test`")
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        pytest.skip("Spark needs Java, and there is none")
+    (shared / "conf").mkdir(exist_ok=True)
+    (shared / "conf" / "spark-defaults.conf").write_text(OPTIONS)
+    monkeypatch.setenv("SPARK_CONF_DIR", str(shared / "conf"))
+    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    return open_engine(SPARK, shared)
+
+
+@pytest.fixture(params=["duckdb", "spark"])
+def engine(request: pytest.FixtureRequest, shared: Path) -> Engine:
+    if request.param == "spark":
+        found: Engine = request.getfixturevalue("spark")
+        return found
+    return open_engine("duckdb", shared)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
+
+
+@pytest.fixture
+def reader_on(store: LocalStore, tmp_path: Path) -> Callable[[Engine], EventReader]:
+    """A reader of one store; readers on the same engine share its cache."""
+
+    def reader(engine: Engine) -> EventReader:
+        cache = tmp_path / f"cache-{type(engine).__name__}"
+        return EventReader(lambda _: {"sales": FileEvents(store, engine)}, cache, engine=engine)
+
+    return reader
