@@ -25,10 +25,11 @@ def open_duckdb(database: str = ":memory:", **options: Any) -> Any:
         database: path from ``database_path``; default: in memory.
         options: passed on to ``ibis.duckdb.connect``.
     """
-    import ibis
+    from pipelines.data.query_templates import DuckDbTemplates
 
     prepare_ibis()
-    connection = ibis.duckdb.connect(database, **options)
+    backend: Any = DuckDbTemplates  # without annotations
+    connection = backend().connect(database, **options)
     connection.raw_sql("SET disabled_optimizers = 'common_subexpressions'")
     return connection
 
