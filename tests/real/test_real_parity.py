@@ -21,15 +21,14 @@ from pipelines.core.findings import Finding, Verdict
 from pipelines.core.time import parse_instant
 from pipelines.data.ingest.partitions import write_events
 from pipelines.flows.retrain.request import Request
-from pipelines.settings import Settings
 from pipelines.spec.predictions import prediction_log as declared_log
 from pipelines.training.score import score
 from pipelines.wiring import connect
-from tests.real.home import HERE
 from tests.support.live.partial_run import run_until
 from tests.support.live.simulated_log import prediction_log
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+# In short: test_parity_traps.py, on simulated sales.
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.proof]
 
 LAST = "2014-09-08"
 ZONE = "America/Los_Angeles"
@@ -52,16 +51,6 @@ def weather_at(flights: Any, rows: pd.DataFrame, clock: pd.Series) -> pd.Series:
     return found["temp"].where(young).reindex(rows.index)
 
 
-def settings(flights: Any) -> Settings:
-    """As in the environment of its shell."""
-    return Settings(
-        home=flights.home,
-        models=flights.home / "models",
-        expectations=HERE / "expectations",
-        store=str(flights.home / "store"),
-    )
-
-
 def logged(flights: Any, folder: Path, *, wrong_clock: bool) -> Any:
     """The same home with a service's log of its last week."""
     shutil.copytree(flights.home, folder / "home")
@@ -75,7 +64,7 @@ def logged(flights: Any, folder: Path, *, wrong_clock: bool) -> Any:
     assert (right.dropna() == rows["temp"].dropna()).all(), "pandas joins as the features do"
     local = utc.dt.tz_localize("UTC").dt.tz_convert(ZONE).dt.tz_localize(None)
 
-    parts = connect(settings(copied))
+    parts = connect(copied.settings)
     spec = parts.load_spec("pnw_flights")
     served = rows[list(spec.feature_names)].copy()
     if wrong_clock:
@@ -98,20 +87,20 @@ def parity(copied: Any) -> dict[str, Finding]:
     """Findings of the parity gate, of a dry run a day after the log ends."""
     as_of = parse_instant(LAST) + timedelta(days=1)
     request = Request(model="pnw_flights", as_of=as_of, dry_run=True)
-    done = run_until("train", request, connect(settings(copied)).retraining)
+    done = run_until("train", request, connect(copied.settings).retraining)
     named = {one.name: one for one in done.evidence.findings}
     found = {name: one for name, one in named.items() if name.startswith("availability.parity.")}
     assert found, "the log was not replayed"
     return found
 
 
-def test_weather_joined_in_utc_passes(flights: Any, tmp_path: Path) -> None:
-    found = parity(logged(flights, tmp_path, wrong_clock=False))
+def test_weather_joined_in_utc_passes(flights_weeks: Any, tmp_path: Path) -> None:
+    found = parity(logged(flights_weeks, tmp_path, wrong_clock=False))
     assert {f.verdict for f in found.values()} == {Verdict.PASS}, found
 
 
-def test_weather_joined_on_the_airports_clock_is_named(flights: Any, tmp_path: Path) -> None:
-    found = parity(logged(flights, tmp_path, wrong_clock=True))
+def test_weather_joined_on_the_airports_clock_is_named(flights_weeks: Any, tmp_path: Path) -> None:
+    found = parity(logged(flights_weeks, tmp_path, wrong_clock=True))
     against = {name: f for name, f in found.items() if f.verdict is not Verdict.PASS}
     assert set(against) == {"availability.parity.temp"}
     temp = against["availability.parity.temp"]

@@ -1,7 +1,8 @@
 """Three published sets, from their files to the ledger, held against plain pandas.
 
-Every week is a real run: import, check, snapshot, contract, features, three fits, decision. The
-expected outcomes follow from what is published about the sets; the reasons are next to them.
+Every week is a real run: snapshot, contract, features, fits, decision. The expected outcomes follow
+from what is published about the sets; the reasons are next to them. ``make test`` imports and
+checks all three and retrains the smallest; ``make proof`` retrains the two larger ones.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ SETS = ["pharma", "hotels", "flights"]
 
 @pytest.fixture(params=SETS)
 def real_set(request: pytest.FixtureRequest) -> Any:
+    """Each set, imported and checked."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(
+    params=["pharma", *(pytest.param(name, marks=pytest.mark.proof) for name in SETS[1:])]
+)
+def retrained_set(request: pytest.FixtureRequest) -> Any:
+    """Each set after some weeks."""
+    return request.getfixturevalue(f"{request.param}_weeks")
 
 
 def entries_of(real_set: Any) -> list[Entry]:
@@ -73,35 +83,36 @@ def first_then_ordinary_weeks(real_set: Any, envelope: str) -> None:
 # What holds of every set.
 
 
-def test_each_week_is_decided_once_and_every_verdict_replays(real_set: Any) -> None:
-    entries = entries_of(real_set)
+def test_each_week_is_decided_once_and_every_verdict_replays(retrained_set: Any) -> None:
+    entries = entries_of(retrained_set)
     assert not chain_errors(entries)
     reported = [(entry.as_of.date().isoformat(), entry.run) for entry in entries]
-    assert reported == [(week, answer["run"]) for week, answer in real_set.weeks.items()]
+    assert reported == [(week, answer["run"]) for week, answer in retrained_set.weeks.items()]
     for entry in entries:
         assert entry.decision is not None
         assert (
-            entry.decision.outcome == real_set.weeks[str(entry.as_of.date())]["decision"]["outcome"]
+            entry.decision.outcome
+            == retrained_set.weeks[str(entry.as_of.date())]["decision"]["outcome"]
         )
         assert replay(entry) == entry.decision
-    explained = real_set.gauntlet("explain", real_set.model)
+    explained = retrained_set.gauntlet("explain", retrained_set.model)
     assert (
         explained["replayed"] == explained["entry"]["decision"] == entries[-1].as_json()["decision"]
     )
 
 
-def test_the_same_week_again_is_the_same_run(real_set: Any, tmp_path: Path) -> None:
-    shutil.copytree(real_set.home, tmp_path / "home")
-    copied = dataclasses.replace(real_set, home=tmp_path / "home")
+def test_the_same_week_again_is_the_same_run(retrained_set: Any, tmp_path: Path) -> None:
+    shutil.copytree(retrained_set.home, tmp_path / "home")
+    copied = dataclasses.replace(retrained_set, home=tmp_path / "home")
     before = entries_of(copied)
     week, answer = next(iter(copied.weeks.items()))
     assert copied.gauntlet("retrain", copied.model, "--as-of", week) == answer
     assert entries_of(copied) == before
 
 
-def test_the_champion_is_the_last_that_was_promoted(real_set: Any) -> None:
-    moves = [entry for entry in entries_of(real_set) if entry.moves]
-    answer = real_set.gauntlet("champion", real_set.model)
+def test_the_champion_is_the_last_that_was_promoted(retrained_set: Any) -> None:
+    moves = [entry for entry in entries_of(retrained_set) if entry.moves]
+    answer = retrained_set.gauntlet("champion", retrained_set.model)
     assert answer["version"] == (moves[-1].candidate if moves else None)
 
 
@@ -135,9 +146,9 @@ def test_pharma_check_agrees_with_pandas(pharma: Any) -> None:
     assert points["label_mean"] == pytest.approx(float(np.mean(np.concatenate(labels))))
 
 
-def test_pharma_has_a_first_version_by_the_replay_of_past_weeks(pharma: Any) -> None:
+def test_pharma_has_a_first_version_by_the_replay_of_past_weeks(pharma_weeks: Any) -> None:
     """Eight groups are compared by the noise of days alone, and eight weeks have too few days."""
-    week = pharma.weeks["2017-01-02"]
+    week = pharma_weeks.weeks["2017-01-02"]
     assert week["decision"]["outcome"] == "first_version", blocking(week)
     found = {finding["name"]: finding for finding in week["findings"]}
     assert found["recent_window.replay"]["verdict"] == "pass"
@@ -146,17 +157,19 @@ def test_pharma_has_a_first_version_by_the_replay_of_past_weeks(pharma: Any) -> 
 
 
 @pytest.mark.parametrize("week", ["2017-01-09", "2017-01-16"])
-def test_pharma_filled_outage_is_never_trained_on(pharma: Any, week: str) -> None:
+def test_pharma_filled_outage_is_never_trained_on(pharma_weeks: Any, week: str) -> None:
     """January 2017 is an outage filled with averages: many values where a till has few.
 
     The declaration excludes it from training; the suite refuses the fresh week all the same.
     """
-    answer = pharma.weeks[week]
+    answer = pharma_weeks.weeks[week]
     assert answer["decision"]["outcome"] == "reject"
     assert "contract.suite.sales.quantity.distinct" in blocking(answer)
     assert all(name.startswith("contract.") for name in blocking(answer))
     assert answer["candidate"] is None
-    assert not (pharma.home / "runs" / pharma.model / answer["run"] / "candidate").exists()
+    assert not (
+        pharma_weeks.home / "runs" / pharma_weeks.model / answer["run"] / "candidate"
+    ).exists()
 
 
 # Hotel bookings: labels that come up to two years late.
@@ -195,26 +208,25 @@ def test_hotels_no_label_was_known_after_as_of(hotels: Any) -> None:
     """Per party and moment, a frame has the labels that had come by then, and no other."""
     rows = hotel_events(hotels)
     assert (rows["settled"] - rows["known"]).max() > pd.Timedelta(days=700), "labels come late"
-    for week, answer in hotels.weeks.items():
-        as_of = pd.Timestamp(week)
-        frame = hotels.frame(answer["run"])
-        reported = matured(rows, as_of)
-        assert (reported["settled"] + pd.Timedelta(days=1) <= as_of).all()
-        expected = reported[reported["known"] >= frame["decision_time"].min()]
-        keys = {"decision_time": "known", "party": "party"}
-        got = frame.dropna(subset=["label"]).groupby(list(keys))["label"].agg(["size", "sum"])
-        want = expected.groupby(list(keys.values()))["is_canceled"].agg(["size", "sum"])
-        pd.testing.assert_frame_equal(
-            got.sort_index(), want.sort_index(), check_names=False, check_dtype=False
-        )
-        late = frame["matured_at"] > as_of
-        assert late.any()
-        assert frame.loc[late, "label"].isna().all()
+    as_of, frame = pd.Timestamp("2017-06-05"), hotels.rows("2017-06-05", days=260)
+    reported = matured(rows, as_of)
+    assert (reported["settled"] + pd.Timedelta(days=1) <= as_of).all()
+    expected = reported[reported["known"] >= frame["decision_time"].min()]
+    keys = {"decision_time": "known", "party": "party"}
+    got = frame.dropna(subset=["label"]).groupby(list(keys))["label"].agg(["size", "sum"])
+    want = expected.groupby(list(keys.values()))["is_canceled"].agg(["size", "sum"])
+    pd.testing.assert_frame_equal(
+        got.sort_index(), want.sort_index(), check_names=False, check_dtype=False
+    )
+    late = frame["matured_at"] > as_of
+    assert late.any()
+    assert frame.loc[late, "label"].isna().all()
 
 
-def test_hotels_first_version_and_what_follows(hotels: Any) -> None:
+@pytest.mark.proof
+def test_hotels_first_version_and_what_follows(hotels_weeks: Any) -> None:
     """A published baseline has an AUC of 0.85, so a first version beats the base rate."""
-    first_then_ordinary_weeks(hotels, "contract.envelope.bookings.")
+    first_then_ordinary_weeks(hotels_weeks, "contract.envelope.bookings.")
 
 
 # Flights: their times are local, the weather's are UTC.
@@ -246,7 +258,7 @@ def test_flights_check_agrees_with_pandas(flights: Any) -> None:
 
 def test_flights_see_the_weather_of_their_own_hour(flights: Any) -> None:
     """The last reading known two hours before departure, joined in UTC; and 7 h off it is not."""
-    frame = flights.frame(flights.weeks["2014-09-01"]["run"])
+    frame = flights.rows("2014-09-01", days=28)
     sample = frame.sample(2000, random_state=1).sort_values("decision_time")
     readings = pd.read_csv(flights.files["weather"]).dropna(subset=["temp"])
     readings["known"] = utc_times(readings["date"], "UTC") + pd.Timedelta(minutes=15)
@@ -268,13 +280,14 @@ def test_flights_see_the_weather_of_their_own_hour(flights: Any) -> None:
 
 
 def test_flights_hours_are_those_of_the_airport(flights: Any) -> None:
-    frame = flights.frame(flights.weeks["2014-09-01"]["run"])
+    frame = flights.rows("2014-09-01", days=28)
     local = frame["decision_time"].dt.tz_localize("UTC").dt.tz_convert("America/Los_Angeles")
     assert (frame["hour"] == local.dt.hour).all()
     # two hours before departure: hardly any requests between midnight and three
     assert frame["hour"].between(0, 2).mean() < 0.05
 
 
-def test_flights_first_version_and_what_follows(flights: Any) -> None:
+@pytest.mark.proof
+def test_flights_first_version_and_what_follows(flights_weeks: Any) -> None:
     """As with the hotels: published baselines beat the base rate, at an AUC of 0.68."""
-    first_then_ordinary_weeks(flights, "contract.envelope.weather.")
+    first_then_ordinary_weeks(flights_weeks, "contract.envelope.weather.")
