@@ -28,7 +28,7 @@ from typing import Any
 import second_week
 from parts.chain import AS_OF, HOME, declare, store
 from parts.convention import Benchmark
-from parts.measuring import Meter, Step, median_steps, run_side, side_by_side, total
+from parts.measuring import Meter, Step, median_steps, run_side, side_by_side, timed, total
 
 ALL_ROWS = "validate every row"
 FROM_FILES = "  from the files"
@@ -93,8 +93,8 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
         from pipelines.settings import Settings
         from pipelines.wiring import connect
 
-    leak.probe_leaks = _timed(meter, "leak probe", leak.probe_leaks)
-    vars(registration)["envelope_of"] = _timed(meter, "envelope", envelope_of)
+    leak.probe_leaks = timed(meter, "leak probe", leak.probe_leaks)
+    vars(registration)["envelope_of"] = timed(meter, "envelope", envelope_of)
     settings = Settings(
         home=home,
         models=home / "models",
@@ -263,15 +263,18 @@ def main() -> None:
                 runs[side].append(
                     run_side(Path(__file__).resolve(), side, "--rows", str(arguments.rows))
                 )
-    report("a week later ...")
-    answer = summary(runs, second_week.run(arguments.rows)["second"])
+    later = None
+    if not arguments.no_second_week:
+        report("a week later ...")
+        later = second_week.run(arguments.rows)["second"]
+    answer = summary(runs, later)
     BENCHMARK.conclude(arguments, answer, show(answer))
     if not answer["answers"]["same"]:
         raise SystemExit("the two sides did not give the same answer")
 
 
-def summary(runs: dict[str, list[dict[str, Any]]], later: dict[str, Any]) -> dict[str, Any]:
-    """The figures as one JSON object."""
+def summary(runs: dict[str, list[dict[str, Any]]], later: dict[str, Any] | None) -> dict[str, Any]:
+    """The figures as one JSON object; ``later`` is the retraining a week later, if it was run."""
     steps = {side: median_steps(found) for side, found in runs.items()}
     parts = median_steps(runs["ours"], "parts")
     one, two = total(steps["ours"]), total(steps["theirs"])
@@ -286,10 +289,11 @@ def summary(runs: dict[str, list[dict[str, Any]]], later: dict[str, Any]) -> dic
         if name == ALL_ROWS:
             b = _together([steps["theirs"]["load"], b])
             table.append({"step": FROM_FILES} | side_by_side(a, b))
-    a = _together([Step(**later["steps"][name]) for name in second_week.counted(later)])
-    theirs = [step for name, _, own in ROWS_OF_STEPS if name != ALL_ROWS for step in own]
-    b = _together([steps["theirs"][step] for step in theirs if step != "train"])
-    table.append({"step": LATER} | side_by_side(a, b))
+    if later is not None:
+        a = _together([Step(**later["steps"][name]) for name in second_week.counted(later)])
+        theirs = [step for name, _, own in ROWS_OF_STEPS if name != ALL_ROWS for step in own]
+        b = _together([steps["theirs"][step] for step in theirs if step != "train"])
+        table.append({"step": LATER} | side_by_side(a, b))
     by_name = {row["step"]: row for row in table}
     whole = side_by_side(one, two)
     return {
@@ -345,14 +349,6 @@ def _together(steps: list[Step]) -> Step:
     return total({str(i): Step(s.wall_s, s.cpu_s, s.peak_mib) for i, s in enumerate(steps)})
 
 
-def _timed(meter: Meter, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    def timed(*arguments: Any, **named: Any) -> Any:
-        with meter.part(name):
-            return function(*arguments, **named)
-
-    return timed
-
-
 def _report(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -361,6 +357,8 @@ def _arguments() -> argparse.Namespace:
     parser = BENCHMARK.parser(__doc__, sides=("ours", "theirs"))
     parser.add_argument("--repeat", type=int, default=3, help="runs of our side")
     parser.add_argument("--repeat-theirs", type=int, help="runs of the other; default: as ours")
+    help_of_week = f"without the row {LATER!r}, whose first week fits a replay of past weeks"
+    parser.add_argument("--no-second-week", action="store_true", help=help_of_week)
     found = parser.parse_args()
     found.repeat_theirs = found.repeat_theirs or found.repeat
     return found

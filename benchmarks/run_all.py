@@ -2,6 +2,7 @@
 
 python benchmarks/run_all.py                  the sizes named below
 python benchmarks/run_all.py --rows 1000000   every benchmark at this size only
+python benchmarks/run_all.py drift            this benchmark only; figures of others are kept
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ SIZES: dict[str, list[list[str]]] = {
     "decision": [["--rows", "1000000"]],
     "drift": [["--rows", "1000000"], ["--rows", "10000000"]],
     "features": [["--rows", "200000"]],
-    "retrain_cycle": [["--rows", "1000000"], ["--rows", "10000000", "--repeat", "1"]],
+    "retrain_cycle": [
+        ["--rows", "1000000"],
+        ["--rows", "10000000", "--repeat", "1", "--no-second-week"],
+    ],
 }
 
 
@@ -30,11 +34,15 @@ def main() -> None:
     """Run all, write the page after each; end with an error when a benchmark did."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, help="one size for all; figures of others are kept")
-    rows = parser.parse_args().rows
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(SIZES)}; default: all")
+    given = parser.parse_args()
+    unknown = sorted(set(given.names) - set(SIZES))
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(unknown)}")
     found, broken = sections(), []
-    for name, sizes in SIZES.items():
+    for name in given.names or SIZES:
         answers = []
-        for arguments in [["--rows", str(rows)]] if rows else sizes:
+        for arguments in _sizes(name, given.rows):
             print(f"{name} {' '.join(arguments)}", flush=True)
             load = os.getloadavg()[0]
             answer = run(HERE / f"{name}.py", arguments)
@@ -52,6 +60,14 @@ def main() -> None:
             PAGE.write_text(page(found), encoding="utf-8")
     if broken:
         raise SystemExit(f"did not come to an end: {', '.join(broken)}")
+
+
+def _sizes(name: str, rows: int | None) -> list[list[str]]:
+    """The options of a benchmark's runs; those of one size, if only that is wanted."""
+    if rows is None:
+        return SIZES[name]
+    size = ["--rows", str(rows)]
+    return [one for one in SIZES[name] if one[:2] == size] or [size]
 
 
 def run(script: Path, arguments: list[str]) -> dict[str, Any] | None:

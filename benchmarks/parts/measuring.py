@@ -84,6 +84,16 @@ class Meter:
         }
 
 
+def timed(meter: Meter, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, measured as a part of the steps that call it."""
+
+    def measured(*arguments: Any, **named: Any) -> Any:
+        with meter.part(name):
+            return function(*arguments, **named)
+
+    return measured
+
+
 def timed_fits() -> list[float]:
     """Processor seconds of each fit of a pipeline from now on."""
     from sklearn.pipeline import Pipeline

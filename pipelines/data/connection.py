@@ -11,7 +11,7 @@ from typing import Any
 from pipelines.core.errors import Unavailable
 from pipelines.core.files import working_folder
 
-MEMORY = "1600MB"  # a retraining of ten million events then stays within 2 GiB
+MEMORY = "1500MB"  # at 1600MB, a retraining of ten million events took 2,052 MiB
 _DEEPEST = 10_000  # calls of Python; a frame of ten joins needs more than the default of 1,000
 
 
@@ -39,7 +39,7 @@ def limited_duckdb(memory: str, folder: Path) -> Iterator[Any]:
     """A connection of ``open_duckdb`` that writes to the disk what does not fit into its memory.
 
     Arguments:
-        memory: DuckDB's limit for this connection, such as ``1600MB``.
+        memory: DuckDB's limit for this connection, such as ``4GB``.
         folder: gets a folder of this connection for what does not fit. DuckDB overwrites the files
             of another connection in the same folder. It is removed at the end of the block; those
             of killed processes are removed first.

@@ -24,6 +24,7 @@ SMALLEST = {
     "features": "--rows 500",
     "journal": "--rows 64",
     "retrain_cycle": "--rows 20000 --repeat 1",
+    "scale": "--rows 200000",
     "second_week": "--rows 20000",
     "serving": "--rows 100",
     "start": "--rows 1",
@@ -97,6 +98,23 @@ def test_the_page_has_what_limits_each_benchmark() -> None:
         if "growth" not in section.splitlines()[0] and "**What limits it:**" not in section
     ]
     assert not lacking, "sections that do not say what limits the benchmark"
+
+
+def test_the_page_of_costs_has_what_was_measured() -> None:
+    """Its tables are those of the kept figures, and a slope is the power that costs grow with."""
+    code = (
+        "import json\n"
+        "from parts import curve\n"
+        "runs = [{'rows': rows} for rows in (10, 100, 1000)]\n"
+        "slope = curve.slope(runs, [2 * one['rows'] ** 1.5 for one in runs])\n"
+        "print(json.dumps([slope, curve.report(curve.kept())]))"
+    )
+    done = run(["-c", code], PYTHONPATH=str(FOLDER))
+    assert not done.returncode, done.stderr
+    slope, report = json.loads(done.stdout)
+    assert slope == pytest.approx(1.5)
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    assert report in page, "run benchmarks/scale.py --page"
 
 
 def run(words: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
