@@ -40,9 +40,9 @@ browser-test: setup  ## the pages in a real browser, on a desk and on a telephon
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-$*/bin/python -c requirements.lock -e '.[dev,$*]'
 	@touch $@
 
-spark-test: .venv-spark/.ready  ## every command on Spark as on DuckDB; needs Java 17; MASTER='local[2]' is faster
+spark-test: .venv-spark/.ready  ## every command on Spark as on DuckDB; needs Java 17; ENGINE='local[2]' is faster
 	@OMP_NUM_THREADS=1 .venv-spark/bin/python -m pytest tests/property/test_spark_twin.py
-	@OMP_NUM_THREADS=1 MASTER="$(MASTER)" .venv-spark/bin/python -m pytest tests/contract/engines
+	@OMP_NUM_THREADS=1 ENGINE="$(ENGINE)" .venv-spark/bin/python -m pytest tests/contract/engines
 
 effects-test: .venv-effects/.ready  ## the causal forest of EconML against known and published effects
 	@OMP_NUM_THREADS=1 .venv-effects/bin/python -m pytest tests/oracle/test_causal_forest_oracle.py

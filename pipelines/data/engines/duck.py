@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,11 +94,7 @@ class DuckDbDatabase(ThisProcess):
 
     def value_at(self, column: Any, rank: int, rows: int) -> Any:
         """As the port says: the discrete quantile, which rounding cannot move to a neighbour."""
-        import ibis
-
-        kinds = ("float64", "float64"), "float64"
-        quantile = ibis.udf.agg.builtin(name="quantile_disc", signature=kinds)(_number)
-        return quantile(column.cast("float64"), (rank + 0.5) / rows)
+        return _quantile()(column.cast("float64"), (rank + 0.5) / rows)
 
     def write_parquet(self, table: ibis.Table, path: Path) -> None:
         """As the port says."""
@@ -135,6 +132,14 @@ def opened_on_demand() -> Iterator[Connect]:
     finally:
         for connection in opened:
             connection.close()
+
+
+@cache
+def _quantile() -> Any:
+    import ibis
+
+    kinds = ("float64", "float64"), "float64"
+    return ibis.udf.agg.builtin(name="quantile_disc", signature=kinds)(_number)
 
 
 def _number(column: float, share: float) -> float:  # type: ignore[empty-body]

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -130,11 +131,7 @@ class SparkDatabase:
 
     def value_at(self, column: Any, rank: int, rows: int) -> Any:
         """As the port says: between two equal values, since each value counts twice."""
-        import ibis
-
-        kinds = ("float64", "float64", "int64"), "float64"
-        percentile = ibis.udf.agg.builtin(name="percentile", signature=kinds)(_number)
-        return percentile(column.cast("float64"), (2 * rank + 0.5) / (2 * rows - 1), 2)
+        return _percentile()(column.cast("float64"), (2 * rank + 0.5) / (2 * rows - 1), 2)
 
     def write_parquet(self, table: ibis.Table, path: Path) -> None:
         """As the port says; executors write the rows, and DuckDB here copies them in one file."""
@@ -186,6 +183,14 @@ def _spark_name(name: str) -> str:
     from sqlglot.expressions import to_identifier
 
     return str(to_identifier(name, quoted=True).sql("spark"))
+
+
+@cache
+def _percentile() -> Any:
+    import ibis
+
+    kinds = ("float64", "float64", "int64"), "float64"
+    return ibis.udf.agg.builtin(name="percentile", signature=kinds)(_number)
 
 
 def _number(column: float, share: float, times: int) -> float:  # type: ignore[empty-body]

@@ -16,7 +16,7 @@ from pipelines.data.engines.tables import open_engine
 from pipelines.data.events import FileEvents
 from pipelines.data.reader import EventReader
 
-SPARK = os.environ.get("MASTER") or "local-cluster[2,1,2048]"  # two workers, each a process
+SPARK = os.environ.get("ENGINE") or "local-cluster[2,1,2048]"  # two workers, each a process
 # Tables are small. With 200 partitions, the default, most of the time goes to tasks without rows.
 OPTIONS = """\
 spark.driver.memory 2g

@@ -1,5 +1,6 @@
 """What every object store does, run on a folder and on S3 with and without versions."""
 
+import pickle
 import socket
 from pathlib import Path
 
@@ -36,6 +37,15 @@ def test_what_was_written_is_listed_and_read(store: ObjectStore, tmp_path: Path)
     assert list(store.list("stock/")) == [written]
     assert written.size == len(b"from a file")
     assert _read(store, "stock/dt=2026-01-05/a.parquet", tmp_path / "copy") == b"from a file"
+
+
+def test_a_store_that_was_sent_to_another_process_reads_the_same(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    written = store.write("a/x", b"first")
+    sent = pickle.loads(pickle.dumps(store))
+    sent.read(written, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"first"
 
 
 def test_keys_come_in_order_and_only_below_the_prefix(store: ObjectStore) -> None:
