@@ -81,7 +81,7 @@ def with_label(
     elif isinstance(label, LaterEventLabel):
         points = _later_event(spec, label, streams, points, bare)
     else:
-        points = _own_row(spec, label, points, as_of)
+        points = _own_row(spec, label, points)
     matured = matures <= epoch_us(as_of)
     return points.mutate(**{LABEL: ibis.ifelse(matured, _[LABEL], None)})
 
@@ -133,9 +133,7 @@ def _later_event(
     return labelled.mutate(**{LABEL: _[LABEL].coalesce(_absent(label, columns[label.column]))})
 
 
-def _own_row(
-    spec: FrameSpec, label: OwnRowLabel, points: ibis.Table, as_of: datetime
-) -> ibis.Table:
+def _own_row(spec: FrameSpec, label: OwnRowLabel, points: ibis.Table) -> ibis.Table:
     columns = spec.point_stream.columns
     if columns[label.known_at] is not ColumnType.TIMESTAMP:
         raise SpecError(
@@ -144,12 +142,9 @@ def _own_row(
             got=f"{label.known_at} of type {columns[label.known_at].value}",
             wanted="a column of type timestamp",
         )
-    known = micros(_[label.known_at])
-    matured = (known + span(label.delay) <= epoch_us(as_of)) & (
-        known <= _[AT] + span(label.horizon)
-    )
+    in_time = micros(_[label.known_at]) <= _[AT] + span(label.horizon)
     return points.mutate(
-        **{LABEL: ibis.ifelse(matured, _plain(_[label.column], columns, label), None)}
+        **{LABEL: ibis.ifelse(in_time, _plain(_[label.column], columns, label), None)}
     )
 
 

@@ -124,6 +124,8 @@ def test_own_row_label_counts_only_when_known_in_time(frame_of: Frame) -> None:
         {"t": 3, "won": False, "told_at": at(4)},
         {"t": 9, "won": True, "told_at": at(9.5)},  # told early, and still not matured before 21
     ]
+    assert [row["label"] for row in frame_of(spec, sales, 11)] == [None] * 5
+    assert [row["label"] for row in frame_of(spec, sales, 12)] == [1, None, None, None, None]
     assert [row["label"] for row in frame_of(spec, sales, 20)] == [1, None, None, 0, None]
     assert [row["label"] for row in frame_of(spec, sales, 21)] == [1, None, None, 0, 1]
 
