@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import ibis
 import ibis.expr.operations as ops
@@ -27,15 +27,21 @@ _FIRST_INTEGER = 8_999_999_999_000_000_000
 _FIRST_TIME = datetime(1, 2, 3, tzinfo=UTC).replace(tzinfo=None)
 
 Template = tuple[str | int, ...]  # SQL, and the numbers of holes
-_WRITTEN_ONCE: Template = ()
 _NO_TEMPLATE: Template = (-1,)  # a value determines more of the SQL than its own place
+
+
+class _First(NamedTuple):
+    """The first query of a form, which the template of the second one has to write as well."""
+
+    sql: str
+    texts: list[str]  # of its holes
 
 
 class QueryTemplates:
     """Part of a SQL backend of Ibis: its ``compile`` returns the same SQL, in less time."""
 
     _lock = threading.Lock()
-    _templates: OrderedDict[Any, Template] = OrderedDict()
+    _templates: OrderedDict[Any, Template | _First] = OrderedDict()
 
     def compile(self, expr: Any, /, **options: Any) -> str:
         """The SQL of an expression; arguments as for the backend of Ibis."""
@@ -44,30 +50,31 @@ class QueryTemplates:
             return str(whole.compile(expr, **options))
         query = expr.as_table().op()
         shape, holes = _shape_of(query)
+        texts = [self._text(hole) for hole in holes]
         key = type(self), ibis.options.sql.fuse_selects, shape
-        template = self._template(key)
-        if template is _WRITTEN_ONCE:
+        kept = self._kept(key)
+        if isinstance(kept, _First):
             marks = [_mark(hole, number) for number, hole in enumerate(holes)]
             marked = query.replace(dict(zip(holes, marks, strict=True)))
-            sql = str(whole.compile(marked.to_expr()))
-            template = _split(sql, [self._text(mark) for mark in marks])
-            self._keep(key, template)
-        if template is None:
-            self._keep(key, _WRITTEN_ONCE)
-        if template is None or template is _NO_TEMPLATE:
-            return str(whole.compile(expr))
-        texts = [self._text(hole) for hole in holes]
-        return "".join(texts[part] if isinstance(part, int) else part for part in template)
+            template = _split(str(whole.compile(marked.to_expr())), [*map(self._text, marks)])
+            kept = template if _filled(template, kept.texts) == kept.sql else _NO_TEMPLATE
+            self._keep(key, kept)
+        if kept is not None and kept is not _NO_TEMPLATE:
+            return _filled(kept, texts)
+        sql = str(whole.compile(expr))
+        if kept is None:
+            self._keep(key, _First(sql, texts))
+        return sql
 
-    def _template(self, key: Any) -> Template | None:
+    def _kept(self, key: Any) -> Template | _First | None:
         with self._lock:
             if key in self._templates:
                 self._templates.move_to_end(key)
             return self._templates.get(key)
 
-    def _keep(self, key: Any, template: Template) -> None:
+    def _keep(self, key: Any, kept: Template | _First) -> None:
         with self._lock:
-            self._templates[key] = template
+            self._templates[key] = kept
             while len(self._templates) > MOST:
                 self._templates.popitem(last=False)
 
@@ -133,7 +140,8 @@ def _shape_of_argument(value: Any, numbers: dict[Any, int]) -> Any:
             (_shape_of_argument(key, numbers), _shape_of_argument(one, numbers))
             for key, one in value.items()
         )
-    return type(value), value  # 1, 1.0 and True are equal
+    # 1, 1.0 and True are equal, and so are 0.0 and -0.0
+    return type(value), repr(value) if isinstance(value, float) else value
 
 
 def _kind_of(value: Any, dtype: Any) -> str | None:
@@ -160,11 +168,13 @@ def _mark(hole: Any, number: int) -> Any:
 
 
 def _split(sql: str, marks: Sequence[str]) -> Template:
-    """The template of SQL in which marks are holes; ``_NO_TEMPLATE``: one of them is not there."""
+    """SQL as a template with holes in place of the marks."""
     numbers = {mark: number for number, mark in enumerate(marks)}
     if not numbers:
         return (sql,)
-    parts = [part for part in re.split(f"({'|'.join(map(re.escape, numbers))})", sql) if part]
-    if not numbers.keys() <= {*parts}:
-        return _NO_TEMPLATE
-    return tuple(numbers.get(part, part) for part in parts)
+    parts = re.split(f"({'|'.join(map(re.escape, numbers))})", sql)
+    return tuple(numbers.get(part, part) for part in parts if part)
+
+
+def _filled(template: Template, texts: Sequence[str]) -> str:
+    return "".join(texts[part] if isinstance(part, int) else part for part in template)

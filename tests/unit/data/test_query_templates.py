@@ -80,6 +80,10 @@ def micros(number: int) -> int:
         lambda table, n: table.mutate(name=ibis.literal(f"'{n}")),
         lambda table, n: table.order_by("units").limit(n + 1),
         lambda table, n: table.mutate(third=table["units"].nth(2**33 + n)),
+        lambda table, n: table.mutate(
+            third=table["units"].nth(2**33 + n), more=table["units"] > 2**33 + n
+        ),
+        lambda table, n: table.mutate(small=ibis.literal(-0.0 if n % 2 else 0.0, "float32")),
         lambda table, n: table.join(table.filter(table["units"] > micros(n)).view(), "shop"),
         lambda table, n: table.filter(table["units"] < micros(1)).union(
             table.filter(table["units"] < micros(n))
@@ -127,6 +131,13 @@ def test_a_value_that_determines_more_has_no_template(connection: Any, written: 
         expression = table.mutate(x=table["units"].nth(2**33 + number))
         assert f"{2**33 + number + 1}" in connection.compile(expression)
     assert len(written) == 5, "each of the four, and the one that was no template"
+
+
+def test_a_column_may_have_the_name_of_a_mark(connection: Any) -> None:
+    for number in range(4):
+        connection.raw_sql(f'CREATE TABLE t{number} (":hole:0:" BIGINT, b BIGINT)')
+        expression = connection.table(f"t{number}").select(":hole:0:")
+        assert connection.compile(expression) == plain(connection, expression)
 
 
 def test_options_are_left_to_ibis(connection: Any) -> None:
