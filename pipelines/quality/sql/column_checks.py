@@ -43,13 +43,8 @@ def aggregate(
     if what in ("min", "max", "median") or (what == "sum" and column.type().is_integer()):
         value, empty = {"value": getattr(column, what)()}, 0 if what == "sum" else None
         return _value_plan(value, lambda values: values["value"], bounds, kwargs, empty)
-    plan = _value_plan(
-        order_free.range_of(column),
-        partial(order_free.result, what),
-        bounds,
-        kwargs,
-        0 if what == "sum" else None,
-    )
+    found = partial(order_free.result, what)
+    plan = _value_plan(order_free.range_of(column), found, bounds, kwargs, None)
     return replace(plan, follow_up=partial(order_free.further, column, what))
 
 

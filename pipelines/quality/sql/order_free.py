@@ -52,7 +52,7 @@ def result(what: str, values: Values) -> float | None:
     """
     rows = values["count"]
     if rows < (2 if what == "std" else 1):
-        return None
+        return 0 if what == "sum" else None
     if not math.isfinite(_size(values)):
         ends = {values["least"], values["most"]}
         return None if what == "std" or ends == {math.inf, -math.inf} else sum(ends)
@@ -115,7 +115,7 @@ def _nearest(number: Fraction) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.copysign(math.inf, number)
+        return math.inf if number > 0 else -math.inf
 
 
 def _double(value: float) -> Any:

@@ -72,8 +72,20 @@ def test_infinite_values_stay_infinite() -> None:
     assert found([1.0, math.inf], "mean") == math.inf
     assert found([1.0, -math.inf], "sum") == -math.inf
     assert found([math.inf, -math.inf], "mean") is None
+    assert found([math.inf, -math.inf], "sum") is None
     assert found([1.0, math.inf], "stdev") is None
     assert found([1.7e308, -1.7e308], "stdev") > 1e308
+
+
+def test_a_sum_beyond_the_largest_double_is_infinite() -> None:
+    assert found([1.7e308, 1.7e308], "sum") == math.inf
+    assert found([-1.7e308, -1.7e308], "sum") == -math.inf
+    assert found([1.7e308, 1.7e308], "mean") == 1.7e308
+
+
+@pytest.mark.parametrize(("what", "observed"), [("sum", 0), ("mean", None), ("stdev", None)])
+def test_no_value(what: str, observed: float | None) -> None:
+    assert found([None], what) == observed
 
 
 @pytest.mark.parametrize(("what", "observed"), [("sum", 7), ("mean", 7), ("stdev", None)])
