@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from pipelines.core.files import draft_in
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.records import Instant, Record
 from pipelines.core.time import EARLIEST, Window
@@ -85,13 +84,13 @@ def check_readiness(request: Request, collaborators: RetrainCollaborators) -> Re
     Raises:
         GauntletError: something cannot be read. All other problems are reported together.
     """
-    with TemporaryDirectory(prefix="gauntlet-check-") as scratch:
+    with draft_in(collaborators.runs.folder) as scratch:
         return _check(
             open_run(
                 request,
                 replace(
                     collaborators,
-                    runs=RunFolders(Path(scratch)),
+                    runs=RunFolders(scratch),
                     load_suite=partial(collaborators.load_suite, thorough=True),
                 ),
             )
@@ -99,7 +98,7 @@ def check_readiness(request: Request, collaborators: RetrainCollaborators) -> Re
 
 
 def _check(run: Run) -> Readiness:
-    from ibis import duckdb
+    from pipelines.data.connection import limited_duckdb
 
     spec, as_of, progress = run.spec, run.request.as_of, run.collaborators.progress
     live = run.request.lineage == LIVE
@@ -111,10 +110,13 @@ def _check(run: Run) -> Readiness:
     whole = Window(EARLIEST, run.plan.train.end)  # count all points, not only those of training
     everything = replace(run, plan=run.plan.model_copy(update={"train": whole}))
     findings += build_features(everything, snapshot).findings
-    frame = read_parquet(duckdb.connect(), run.workspace.path(FRAME))
-    points = _points(frame, run)
-    progress("counting the entities of a canary")
-    with run.events.tables(snapshot, run.common.streams) as tables:
+    with (
+        limited_duckdb(run.events.memory, run.events.cache / "spill") as connection,
+        run.events.tables(snapshot, run.common.streams) as tables,
+    ):
+        frame = read_parquet(connection, run.workspace.path(FRAME))
+        points = _points(frame, run)
+        progress("counting the entities of a canary")
         copies = run.events.copies(snapshot, spec.streams, as_of - spec.gates.contract.lookback)
         facts = {
             name: stream_facts(tables[name], stream, copies.get(name))
