@@ -204,11 +204,9 @@ def test_hotels_check_agrees_with_pandas(hotels: Any) -> None:
     assert missing["agent"] == pytest.approx((known["agent"] == "NULL").mean())
 
 
-def test_hotels_no_label_was_known_after_as_of(hotels: Any) -> None:
+def has_labels_known_by(as_of: pd.Timestamp, frame: pd.DataFrame, rows: pd.DataFrame) -> None:
     """Per party and moment, a frame has the labels that had come by then, and no other."""
-    rows = hotel_events(hotels)
     assert (rows["settled"] - rows["known"]).max() > pd.Timedelta(days=700), "labels come late"
-    as_of, frame = pd.Timestamp("2017-06-05"), hotels.rows("2017-06-05", days=260)
     reported = matured(rows, as_of)
     assert (reported["settled"] + pd.Timedelta(days=1) <= as_of).all()
     expected = reported[reported["known"] >= frame["decision_time"].min()]
@@ -221,6 +219,19 @@ def test_hotels_no_label_was_known_after_as_of(hotels: Any) -> None:
     late = frame["matured_at"] > as_of
     assert late.any()
     assert frame.loc[late, "label"].isna().all()
+
+
+def test_hotels_no_label_was_known_after_as_of(hotels: Any) -> None:
+    frame = hotels.rows("2017-06-05", days=260)
+    has_labels_known_by(pd.Timestamp("2017-06-05"), frame, hotel_events(hotels))
+
+
+@pytest.mark.proof  # in short: the test above, without the frames of retrainings
+def test_hotels_no_run_had_a_label_known_after_its_as_of(hotels_weeks: Any) -> None:
+    rows = hotel_events(hotels_weeks)
+    assert len(hotels_weeks.weeks) == 2
+    for week, answer in hotels_weeks.weeks.items():
+        has_labels_known_by(pd.Timestamp(week), hotels_weeks.frame(answer["run"]), rows)
 
 
 @pytest.mark.proof
