@@ -30,7 +30,7 @@ from pipelines.data.canonical import quoted
 from pipelines.data.connection import prepare_ibis
 from pipelines.data.engines.duck import opened_on_demand
 from pipelines.data.engines.port import Connect, Item, Result
-from pipelines.data.engines.spark_session import FOLDER, session_at
+from pipelines.data.engines.spark_session import FOLDER, loss_as_error, session_at
 from pipelines.data.engines.spark_tasks import PART, query_parts, work_on
 from pipelines.data.paths import files_sql, written_path
 
@@ -63,18 +63,26 @@ class SparkEngine:
 
     @contextmanager
     def connection(self) -> Iterator[Any]:
-        """As the port says."""
+        """As the port says.
+
+        Raises:
+            Unavailable: when Spark does not answer, or its session is lost.
+        """
         from pipelines.data.engines.spark_ibis import connect
 
         prepare_ibis()
-        yield connect(session_at(self._address, self._folder))
+        session = session_at(self._address, self._folder)
+        with loss_as_error(session):
+            yield connect(session)
 
     def map(
         self, work: Callable[[Connect, Item], Result], items: Sequence[Item]
     ) -> Iterator[Result]:
         """As the port says; the executors work on all items at once."""
         if items:
-            yield from work_on(session_at(self._address, self._folder), work, items)
+            session = session_at(self._address, self._folder)
+            with loss_as_error(session):
+                yield from work_on(session, work, items)
 
 
 class SparkDatabase:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,7 @@ def session_at(address: str, folder: Path) -> Any:
     Raises:
         Unavailable: when Spark does not answer.
     """
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
@@ -56,15 +59,62 @@ def session_at(address: str, folder: Path) -> Any:
     try:
         session = builder.getOrCreate()
         session.conf.set(FOLDER, os.fspath(folder.absolute()))
-    except (PySparkException, OSError, RuntimeError) as cause:
+    except (PySparkException, Py4JError, OSError, RuntimeError) as cause:
         raise Unavailable(
             "Spark does not answer",
             where="GAUNTLET_ENGINE",
-            got=(str(cause).splitlines() or [repr(cause)])[0],
-            wanted=f"Spark at {address}",
+            got=_in_a_line(cause),
+            wanted=f"Spark at {address}" + ("" if remote else ", and Java 17 on this machine"),
             hint="start it, mend the address, or unset GAUNTLET_ENGINE to use DuckDB",
         ) from cause
     if not remote:
         session.sparkContext.setLogLevel("ERROR")
-        atexit.register(session.stop)  # first: the end of its JVM ends the executors
+        atexit.register(_stop, session)  # first: the end of its JVM ends the executors
     return session
+
+
+@contextmanager
+def loss_as_error(session: Any) -> Iterator[None]:
+    """Turn the errors of a session that was lost into an ``Unavailable`` error.
+
+    A lost server of Spark Connect is not recognized.
+
+    Raises:
+        Unavailable: when the block failed and the session has ended.
+    """
+    try:
+        yield
+    except Exception as cause:
+        if not _is_lost(session):
+            raise
+        raise Unavailable(
+            "the session of Spark was lost",
+            where="GAUNTLET_ENGINE",
+            got=_in_a_line(cause),
+            hint="look into the log of Spark, then run again in a new process",
+        ) from cause
+
+
+def _is_lost(session: Any) -> bool:
+    from py4j.protocol import Py4JError
+    from pyspark.sql.utils import is_remote
+
+    if is_remote():
+        return False
+    try:
+        return bool(session.sparkContext._jsc.sc().isStopped())
+    except (Py4JError, OSError):  # its JVM has ended
+        return True
+
+
+def _stop(session: Any) -> None:
+    from py4j.protocol import Py4JError
+
+    with suppress(Py4JError, OSError):  # its JVM has ended already
+        session.stop()
+
+
+def _in_a_line(cause: Exception) -> str:
+    """The first line of an error, or the error in Java that it stands for."""
+    lines = str(cause).splitlines() or [repr(cause)]
+    return next((line[2:] for line in lines if line.startswith(": ")), lines[0])
