@@ -100,7 +100,7 @@ proof: setup  ## the long simulations, as a table in docs/proof.md, and the test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --hypothesis-profile thorough tests/property \
 	  tests/contract/test_suite_runners.py tests/unit/features/engine/test_distribution.py
 
-release-test: test proof kubernetes-test spark-test effects-test celery-test kill-test  ## all tests, before a release
+release-test: test proof browser-test kubernetes-test spark-test effects-test celery-test kill-test  ## all tests but compose-test, before a release
 
 bench: setup  ## benchmarks against another side, into benchmarks/RESULTS.md; ROWS=1000000 for one size
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run_all.py $(if $(ROWS),--rows $(ROWS))

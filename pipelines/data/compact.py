@@ -125,7 +125,7 @@ class _Run:
     def check_objects(self) -> None:
         """Verify the objects that cannot be intact.
 
-        The file has their rows. A size is cheap to compare, and tells of most damage.
+        The file has their rows. A size is cheap to compare, and shows most damage.
         """
         cache = self.cache
         cache.verify([one.sha256 for one in self.objects if cache.size(one.sha256) != one.size])

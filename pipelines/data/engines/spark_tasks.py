@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PART = internal("part")
 _FOR_EACH_CORE = 3  # tasks; each works on several items, because a task takes longer than an item
-_ANY_CLUSTER = 64  # tasks, where Spark Connect does not tell the number of cores
+_ANY_CLUSTER = 64  # tasks, where Spark Connect does not report the number of cores
 
 
 def work_on(
