@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from pipelines.adapters.objects.local import LocalStore
+from pipelines.adapters.objects.s3 import S3Store
 from pipelines.data.engines.port import Engine
 from pipelines.data.engines.tables import open_engine
 from pipelines.data.events import FileEvents
+from pipelines.data.objects import ObjectStore
 from pipelines.data.reader import EventReader
+from tests.support.servers import running_s3
 
 SPARK = os.environ.get("ENGINE") or "local-cluster[2,1,2048]"  # two workers, each a process
 # Tables are small. With 200 partitions, the default, most of the time goes to tasks without rows.
@@ -31,8 +34,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shared")
 
 
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """On an S3 server whose address executors find in the environment that they start with."""
+    with running_s3("events") as environment, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield "s3://events"
+
+
 @pytest.fixture
-def spark(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+def spark(shared: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Spark, where it is installed: see `make spark-test`."""
     if find_spec("pyspark") is None:
         pytest.skip("PySpark is not installed here: see `make spark-test`")
@@ -54,12 +66,15 @@ def engine(request: pytest.FixtureRequest, shared: Path) -> Engine:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    """A folder, or below a bucket where a test asks for ``s3``."""
+    if getattr(request, "param", "folder") == "s3":
+        return S3Store(f"{request.getfixturevalue('bucket')}/{tmp_path.name}")
     return LocalStore(tmp_path / "store")
 
 
 @pytest.fixture
-def reader_on(store: LocalStore, tmp_path: Path) -> Callable[[Engine], EventReader]:
+def reader_on(store: ObjectStore, tmp_path: Path) -> Callable[[Engine], EventReader]:
     """A reader of one store; readers on the same engine share its cache."""
 
     def reader(engine: Engine) -> EventReader:

@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.adapters.expectations.on_first_use import GreatExpectationsOnFirstUse
-from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.errors import DataError, IntegrityError
 from pipelines.core.time import Window
 from pipelines.data.cache import Cache
 from pipelines.data.engines.port import Engine
 from pipelines.data.engines.tables import database_of, open_engine, read_parquet, write_parquet
 from pipelines.data.ingest.partitions import write_events
+from pipelines.data.objects import ObjectStore
 from pipelines.data.reader import EventReader
 from pipelines.quality.envelope.suite import stream_chunks
 from pipelines.quality.sql.runner import SqlRunner
@@ -32,7 +32,7 @@ ReaderOn = Callable[[Engine], EventReader]
 STREAMS = ModelSpec.model_validate(declared()).streams
 
 
-def stored(store: LocalStore) -> None:
+def stored(store: ObjectStore) -> None:
     write_events(store, "sales", events(), "known_at")
 
 
@@ -46,7 +46,7 @@ def known_at(at: datetime) -> list[dict[str, Any]]:
 
 
 def test_a_snapshot_has_the_rows_that_python_finds(
-    engine: Engine, reader_on: ReaderOn, store: LocalStore
+    engine: Engine, reader_on: ReaderOn, store: ObjectStore
 ) -> None:
     stored(store)
     reader = reader_on(engine)
@@ -67,7 +67,7 @@ def test_a_snapshot_has_the_rows_that_python_finds(
 
 
 def test_engines_take_the_same_snapshot_and_describe_its_copies_alike(
-    spark: Engine, reader_on: ReaderOn, store: LocalStore, shared: Path
+    spark: Engine, reader_on: ReaderOn, store: ObjectStore, shared: Path
 ) -> None:
     stored(store)
     at, taken = START + timedelta(days=9), []
@@ -81,7 +81,7 @@ def test_engines_take_the_same_snapshot_and_describe_its_copies_alike(
 
 
 def test_copies_are_those_that_were_planted(
-    engine: Engine, reader_on: ReaderOn, store: LocalStore
+    engine: Engine, reader_on: ReaderOn, store: ObjectStore
 ) -> None:
     stored(store)
     reader = reader_on(engine)
@@ -94,7 +94,7 @@ def test_copies_are_those_that_were_planted(
 
 
 def test_a_later_snapshot_looks_for_copies_in_new_objects_only(
-    engine: Engine, reader_on: ReaderOn, store: LocalStore
+    engine: Engine, reader_on: ReaderOn, store: ObjectStore
 ) -> None:
     table, reader = events().slice(0, 1440), reader_on(engine)
     write_events(store, "sales", table.slice(0, 700), "known_at")
@@ -106,7 +106,7 @@ def test_a_later_snapshot_looks_for_copies_in_new_objects_only(
 
 
 def test_odd_values_have_the_same_hash_and_are_read_alike(
-    spark: Engine, reader_on: ReaderOn, store: LocalStore, shared: Path
+    spark: Engine, reader_on: ReaderOn, store: ObjectStore, shared: Path
 ) -> None:
     """Days with other columns and types, among them those that Spark reads in a way of its own."""
     stream = Stream.model_validate(
@@ -148,7 +148,7 @@ def test_odd_values_have_the_same_hash_and_are_read_alike(
 
 
 def test_a_wrong_object_is_the_same_error_for_the_person_at_the_keyboard(
-    engine: Engine, reader_on: ReaderOn, store: LocalStore
+    engine: Engine, reader_on: ReaderOn, store: ObjectStore
 ) -> None:
     stored(store)
     stream = STREAMS["sales"].model_copy(
@@ -159,22 +159,30 @@ def test_a_wrong_object_is_the_same_error_for_the_person_at_the_keyboard(
     assert "stream sales, object" in error.value.where
 
 
+@pytest.mark.parametrize("store", ["folder", "s3"], indirect=True)
 def test_executors_pull_objects(
-    spark: Engine, reader_on: ReaderOn, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+    spark: Engine,
+    reader_on: ReaderOn,
+    store: ObjectStore,
+    shared: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def not_here(*_: Any) -> None:
         raise AssertionError("the driver reads an object of the store")
 
     stored(store)
-    monkeypatch.setattr(LocalStore, "read", not_here)  # in this process, not in those of executors
+    wanted = reader_on(open_engine("duckdb", shared)).snapshot(STREAMS, AS_OF)
+    # In this process, not in those of executors.
+    monkeypatch.setattr(type(store), "read", not_here)
     reader = reader_on(spark)
     snapshot = reader.snapshot(STREAMS, AS_OF)
+    assert snapshot.id == wanted.id
     held = Cache(reader.cache)
     assert all(one.sha256 in held for one in snapshot.streams["sales"].objects)
 
 
 def test_an_object_that_was_changed_is_refused(
-    engine: Engine, reader_on: ReaderOn, store: LocalStore
+    engine: Engine, reader_on: ReaderOn, store: ObjectStore
 ) -> None:
     stored(store)
     reader = reader_on(engine)
@@ -229,7 +237,7 @@ def test_the_value_at_each_rank_is_exact(engine: Engine, tmp_path: Path) -> None
 
 
 def test_suites_and_envelopes_find_the_same_on_each_engine(
-    spark: Engine, reader_on: ReaderOn, store: LocalStore, shared: Path
+    spark: Engine, reader_on: ReaderOn, store: ObjectStore, shared: Path
 ) -> None:
     stored(store)
     found, span = [], Window(START + timedelta(days=4), AS_OF)
