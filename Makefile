@@ -21,11 +21,11 @@ $(READY): requirements.lock pyproject.toml
 demo: setup  ## six Mondays of a pharmacy chain, then two challengers on live traffic
 	@$(BIN)/gauntlet demo
 
-# Three workers keep two cores busy while tests wait for servers and processes; WORKERS=4 for more. All
+# Four workers keep two cores busy while tests wait for servers and processes; WORKERS=3 for fewer. All
 # of them, and every process that a test starts, share compiled modules, so a setting that forbids
 # them is lifted.
 test: setup  ## every behaviour once, in its smallest form; also the examples in docstrings
-	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(or $(WORKERS),3) --dist loadfile --no-loadscope-reorder
+	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(or $(WORKERS),4) --dist loadfile --no-loadscope-reorder
 
 browser-test: setup  ## the pages in a real browser, on a desk and on a telephone; needs Chromium
 	@$(BIN)/python -c 'import sys; from tests.support.services.browser import programs; sys.exit(not programs())' || { \
