@@ -25,6 +25,7 @@ from pipelines.core.files import write_bytes
 
 HOST = "127.0.0.1"
 GRACE_S = 8.0
+KILLED_S = 60.0  # for the end of a process that was killed: a busy machine takes its time
 
 
 class StackError(Exception):
@@ -212,10 +213,21 @@ def stop(processes: Sequence[Process], grace_s: float = GRACE_S) -> list[str]:
     for member in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
-    psutil.wait_procs(left, timeout=grace_s)
+    end = time.monotonic() + KILLED_S
+    psutil.wait_procs(left, timeout=0)
+    while any(map(_is_alive, left)) and time.monotonic() < end:
+        psutil.wait_procs(left, timeout=0.1)
     for process in processes:
         process.pid_file.unlink(missing_ok=True)
     return [process.name for process in families]
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether a process has not ended; a zombie has, whenever its parent collects it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _signal_group(process: psutil.Process, number: signal.Signals) -> None:

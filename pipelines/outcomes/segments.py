@@ -119,5 +119,5 @@ def _values_from_stream(
 
 def _texts(values: pd.Series) -> Texts:
     """Return values as text; None where one is missing."""
-    texts = values.astype(object).map(segment_text, na_action="ignore")
+    texts = values.map(segment_text, na_action="ignore").astype(object)
     return np.asarray(texts.where(texts.notna(), None).to_numpy(object))
