@@ -225,7 +225,7 @@ def stop(processes: Sequence[Process], grace_s: float = GRACE_S) -> list[str]:
 def _is_alive(process: psutil.Process) -> bool:
     """Whether a process has not ended; a zombie has, whenever its parent collects it."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
