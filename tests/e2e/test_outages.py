@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.adapters.objects.s3 import S3Store
 from pipelines.core.errors import LockedError, Unavailable
 from pipelines.flows.retrain.request import StepReport
 from pipelines.release.registry import CHAMPION
+from tests.support.fault_proxy import FaultProxy
 from tests.support.pharmacy import FIRST, RICH, SECOND, Answer, Pharmacy
 from tests.support.refused_input import (
     new_pharmacy,
@@ -24,6 +26,7 @@ from tests.support.refused_input import (
     untouched,
     write_three_days,
 )
+from tests.support.servers import running_s3
 
 
 @pytest.fixture(scope="module")
@@ -107,49 +110,23 @@ def test_the_ledger_away_when_the_decision_is_to_be_recorded(
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A server of S3 that can be stopped and started again on its port with all it holds."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_MAX_ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    servers = [server]
-
-    class Switch:
-        address = f"http://127.0.0.1:{port}"
-
-        def off(self) -> None:
-            servers.pop().stop()
-
-        def on(self) -> None:
-            servers.append(ThreadedMotoServer(port=port, verbose=False))
-            servers[-1].start()
-
-    yield Switch()
-    for left in servers:
-        left.stop()
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
+    """A wire to a server of S3 with the bucket ``events``."""
+    with running_s3("events") as environment, ExitStack() as ended:
+        port = int(environment["AWS_ENDPOINT_URL"].rpartition(":")[2])
+        wire = ended.enter_context(FaultProxy(port))
+        own = {"AWS_ENDPOINT_URL": wire.address, "AWS_MAX_ATTEMPTS": "1"}
+        for name, value in (environment | own).items():
+            monkeypatch.setenv(name, value)
+        yield wire
 
 
-def test_s3_away_while_objects_are_pulled(pharmacy: Pharmacy, s3: Any) -> None:
+def test_s3_away_while_objects_are_pulled(pharmacy: Pharmacy, s3: FaultProxy) -> None:
     """What has been pulled stays; with S3 back, only the rest is pulled."""
-    import boto3
-
-    client = boto3.client("s3")
-    client.create_bucket(
-        Bucket="events", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-    )
+    store = S3Store("s3://events")
     for path in Path(pharmacy.store).rglob("*.parquet"):
         key = path.relative_to(pharmacy.store).as_posix()
-        client.put_object(Bucket="events", Key=key, Body=path.read_bytes())
+        store.write(key, path)
     remote = Pharmacy(pharmacy.home, "s3://events")
     pulled: list[str] = []
 
@@ -157,14 +134,14 @@ def test_s3_away_while_objects_are_pulled(pharmacy: Pharmacy, s3: Any) -> None:
         if ": pulled " in text:
             pulled.append(text)
             if len(pulled) == 2:
-                s3.off()
+                s3.cut()
 
     with pytest.raises(Unavailable) as caught:
         remote.retrain(FIRST, parts=remote.parts(progress=progress), lineage="backfill")
     assert caught.value.exit_code == 5
     assert caught.value.hint
     assert remote.half_written() == []
-    s3.on()
+    s3.mend()
     before = len(pulled)
     reported: list[str] = []
     with pytest.raises(Exception, match=r"label|training"):  # three days are too little to learn

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes.forked import Forked, Surroundings, run_mlflow
+from tests.support.processes.forked import Forked, Surroundings, run_mlflow, run_s3
 from tests.support.services.mlflow_database import put_database
 
 MLFLOW_WITH_LOGIN = Path(__file__).parents[2] / "deploy" / "mlflow_server.py"
@@ -209,32 +209,46 @@ def running_redis() -> Iterator[str]:
 @contextlib.contextmanager
 def running_s3(*buckets: str) -> Iterator[dict[str, str]]:
     """The environment of clients of a fresh S3 server, which has buckets that keep versions."""
-    import boto3
-    from moto.server import ThreadedMotoServer
+    folder, port = Path(tempfile.mkdtemp(prefix="gauntlet-s3-")), free_port()
+    surroundings = Surroundings(os.environ, Path("/"), folder / "log", folder / "log")
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "tests",
+        "AWS_SECRET_ACCESS_KEY": "tests",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    def answers() -> bool:
+        with urllib.request.urlopen(f"{environment['AWS_ENDPOINT_URL']}/moto-api/", timeout=1):
+            return True
+
+    server = Server(
+        lambda: Forked(run_s3, port, inherits=surroundings),
+        answers,
+        folder / "log",
+    )
     try:
-        host, port = server.get_host_and_port()
-        environment = {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "tests",
-            "AWS_SECRET_ACCESS_KEY": "tests",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
-        client = boto3.client(
-            "s3",
-            endpoint_url=environment["AWS_ENDPOINT_URL"],
-            aws_access_key_id="tests",
-            aws_secret_access_key="tests",
-            region_name="us-east-1",
-        )
-        for name in buckets:
-            client.create_bucket(Bucket=name)
-            client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        server.start()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            for name in buckets:
+                new_bucket(name, versioned=True)
         yield environment
     finally:
         server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_bucket(name: str, *, versioned: bool) -> str:
+    """A bucket of the server that the environment names; returns its name."""
+    import boto3
+
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=name)
+    if versioned:
+        client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return name
 
 
 def mlflow(home: Path, database: str = "", login: str = "") -> tuple[Server, str]:

@@ -4,15 +4,14 @@ import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.flows.explore import Exploration
 from pipelines.spec.model import ModelSpec
 from tests.support.explored_home import Rows, declare, fill
 from tests.support.sales import sales_model, sales_rows
+from tests.support.servers import new_bucket, running_s3
 
 __all__ = ["sales_model", "sales_rows"]
 
@@ -20,40 +19,25 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def s3_server() -> Iterator[dict[str, str]]:
+    with running_s3() as environment:
+        yield environment
 
 
 @pytest.fixture
-def s3_environment(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tests")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "tests")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    return s3_server
-
-
-def _bucket(versioned: bool) -> str:
-    name = f"events-{next(_numbers)}"
-    client = boto3.client("s3")
-    client.create_bucket(Bucket=name)
-    if versioned:
-        client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    return name
+def s3_environment(s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3_server.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
-def versioned_bucket(s3_environment: str) -> str:
-    return _bucket(versioned=True)
+def versioned_bucket(s3_environment: None) -> str:
+    return new_bucket(f"events-{next(_numbers)}", versioned=True)
 
 
 @pytest.fixture
-def plain_bucket(s3_environment: str) -> str:
-    return _bucket(versioned=False)
+def plain_bucket(s3_environment: None) -> str:
+    return new_bucket(f"events-{next(_numbers)}", versioned=False)
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,7 @@ from tests.support.explored_home import (
     fill,
     listing,
 )
+from tests.support.servers import new_bucket
 
 _roles = itertools.count(1)
 
@@ -182,14 +183,13 @@ def test_a_folder_is_left_as_it_was_and_the_home_gains_only_its_own(
 
 
 def test_s3_is_read_with_the_readers_credentials_and_only_to_read(
-    versioned_bucket: str,
+    s3_environment: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     sales_model: Callable[..., ModelSpec],
     sales_rows: Rows,
 ) -> None:
-    address = f"s3://{versioned_bucket}/events"
-    fill(S3Store(address), sales_rows(range(20)))
+    address = "s3://explored/events"
     requested: list[tuple[str, str]] = []
     application = DomainDispatcherApplication(create_backend_app)
 
@@ -201,6 +201,9 @@ def test_s3_is_read_with_the_readers_credentials_and_only_to_read(
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        new_bucket("explored", versioned=True)
+        fill(S3Store(address), sales_rows(range(20)))
+        requested.clear()
         files = tmp_path / "credentials"
         files.write_text("[reader]\naws_access_key_id = READER\naws_secret_access_key = key\n")
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(files))

@@ -116,14 +116,14 @@ def test_an_s3_address_has_a_bucket(versioned_bucket: str) -> None:
         S3Store("s3:///prefix")
 
 
-def test_a_bucket_that_is_not_there_is_named(s3_environment: str) -> None:
+def test_a_bucket_that_is_not_there_is_named(s3_environment: None) -> None:
     with pytest.raises(Unavailable, match="NoSuchBucket") as raised:
         list(S3Store("s3://missing-bucket").list("a/"))
     assert "s3://missing-bucket" in raised.value.where
 
 
 def test_an_s3_that_is_away_is_unavailable(
-    s3_environment: str, monkeypatch: pytest.MonkeyPatch
+    s3_environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(
         "AWS_ENDPOINT_URL", "http://127.0.0.1:9"

@@ -143,26 +143,11 @@ def silent(service: Service) -> float:
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
     """A wire to a server of S3 with the bucket ``log``; this process connects without the wire."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    for name, value in (
-        ("ENDPOINT_URL", f"http://127.0.0.1:{port}"),
-        ("ACCESS_KEY_ID", "tests"),
-        ("SECRET_ACCESS_KEY", "tests"),
-        ("DEFAULT_REGION", "us-east-1"),
-        ("MAX_ATTEMPTS", "1"),
-    ):
-        monkeypatch.setenv(f"AWS_{name}", value)
-    try:
-        boto3.client("s3").create_bucket(Bucket="log")
-        with FaultProxy(port) as wire:
+    with servers.running_s3("log") as environment:
+        for name, value in (environment | {"AWS_MAX_ATTEMPTS": "1"}).items():
+            monkeypatch.setenv(name, value)
+        with FaultProxy(int(environment["AWS_ENDPOINT_URL"].rpartition(":")[2])) as wire:
             yield wire
-    finally:
-        server.stop()
 
 
 def test_s3_loses_an_answer_and_is_cut_off_while_the_log_is_shipped(

@@ -138,3 +138,10 @@ def run_mlflow(options: Sequence[str]) -> None:
 
     mlflow.server._exec_cmd = run_here  # type: ignore[assignment, attr-defined]
     mlflow.cli.cli(["server", *options])
+
+
+def run_s3(port: int) -> None:
+    """moto's server in this process. What it holds belongs to the process, not to a server."""
+    import moto.server
+
+    moto.server.main(["--host", "127.0.0.1", "--port", str(port)])
