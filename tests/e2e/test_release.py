@@ -121,7 +121,7 @@ def test_a_challenger_that_sells_more_is_promoted_and_then_watched(pharmacy: Pha
         "demand", at(pharmacy, VERDICT).ledger.entries("demand")
     ).active
     assert move is not None
-    after = {Arm.CHALLENGER: 1.0, Arm.CONTROL: 1.4, Arm.CHAMPION: 1.4}  # the roles are swapped
+    after = {Arm.CHALLENGER: 1.0, Arm.CONTROL: 3.0, Arm.CHAMPION: 3.0}  # the roles are swapped
     end = VERDICT + 18 * DAY
     write_sales(Path(pharmacy.store), VERDICT, end, move.salt, 0.5, lambda arm: after[arm])
     Traffic().log(pharmacy, VERDICT + HOUR, end)
