@@ -29,6 +29,7 @@ from pipelines.core.time import Window, duration_text
 from pipelines.core.weeks import WEEK
 from pipelines.own_code.libraries import library_versions
 from pipelines.spec.estimator import Estimator
+from pipelines.spec.model import ModelSpec
 from pipelines.training.baseline import baseline_predictions
 from pipelines.training.fit import fit
 from pipelines.training.score import predict
@@ -148,6 +149,7 @@ class Predictions:
                 "estimator": None if candidate.naive else spec.estimator.as_json(),
                 "metric": spec.metric.as_json() if measured else None,
                 **({"maturity": duration_text(spec.maturity)} if searched else {}),
+                **({} if candidate.naive else _sample(spec)),
                 "seed": None if candidate.naive else spec.seeds[0],
                 "libraries": _libraries(spec.estimator, spec.metric.files if measured else {}),
             }
@@ -231,6 +233,12 @@ class Predictions:
 
     def _path(self, part: _Part, suffix: str) -> Path:
         return self.folder / part.key[:2] / f"{part.key}.{suffix}"
+
+
+def _sample(spec: ModelSpec) -> dict[str, list[str | int]]:
+    """What a sample of the training rows depends on besides the rows; nothing without a limit."""
+    most = spec.split.max_rows
+    return {} if most is None else {"sample": [spec.name, most]}
 
 
 def _libraries(estimator: Estimator, metric: Mapping[str, str]) -> dict[str, str]:

@@ -175,7 +175,7 @@ def _history(requests: Sequence[Request], collaborators: RetrainCollaborators) -
 
 
 def fit_key(spec: ModelSpec, rows: pd.DataFrame, seed: int) -> str:
-    """A hash over everything that a fit depends on: recipe, seed, labelled rows and their order.
+    """A hash over everything that a fit depends on: recipe, seed, fitted rows and their order.
 
     Of the rows these are inputs and labels; for a search also the decision times, which its folds
     are divided by, and the other features, one of which may be the metric's denominator.
@@ -183,8 +183,9 @@ def fit_key(spec: ModelSpec, rows: pd.DataFrame, seed: int) -> str:
     import pandas as pd
 
     from pipelines.training.columns import feature_matrix
+    from pipelines.training.sample import limited_rows
 
-    labelled = rows[rows["label"].notna()]
+    labelled = limited_rows(spec, rows[rows["label"].notna()])
     whole = hashlib.sha256(f"{spec.recipe} {seed}".encode())
     parts: list[pd.DataFrame | pd.Series] = [feature_matrix(spec, labelled), labelled["label"]]
     if spec.estimator.search:

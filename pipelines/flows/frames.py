@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,24 @@ if TYPE_CHECKING:
     import ibis
     import pandas as pd
 
+    from pipelines.core.arrays import Hashes
+
 FRAME = "frame.parquet"
 PROBED_POINTS = 32
 PROBE_SEED = 20260101
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """The rows of a training span.
+
+    Arguments:
+        rows: what is fitted on: all rows, or a sample of the labelled ones.
+        points: keys, ``decision_time`` and label of all labelled rows.
+    """
+
+    rows: pd.DataFrame
+    points: pd.DataFrame
 
 
 class Frame(Record):
@@ -109,9 +125,60 @@ def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
 
     Rows that the declaration excludes are left out.
     """
+    return _ordered(spec, without_excluded(spec, _rows_in(path, window)))
+
+
+def read_training_rows(spec: ModelSpec, path: Path, window: Window) -> TrainingRows:
+    """The rows of a training span that are fitted on, ordered as by ``read_rows``.
+
+    If more have a label than ``split.max_rows``, only the sample is read into memory whole.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from pipelines.training.columns import labelled_rows
+    from pipelines.training.sample import first_rank_left_out
+
+    most = spec.split.max_rows
+    found = None if most is None else _labelled_points(spec, path, window)
+    if found is None or most is None or len(found[0]) <= most:
+        rows = read_rows(spec, path, window)
+        return TrainingRows(rows, labelled_rows(rows))
+    (points, ranks), file = found, pq.ParquetFile(path, pre_buffer=False)
+    chosen = np.zeros(file.metadata.num_rows, bool)
+    chosen[points.index[ranks < first_rank_left_out(ranks, most)]] = True
+    parts, first = [], 0
+    for part in file.iter_batches():
+        parts.append(part.filter(pa.array(chosen[first : first + len(part)])))
+        first += len(part)
+    return TrainingRows(_ordered(spec, pa.Table.from_batches(parts).to_pandas()), points)
+
+
+def _labelled_points(spec: ModelSpec, path: Path, window: Window) -> tuple[pd.DataFrame, Hashes]:
+    """Keys, times and labels of a window's labelled rows, by place in the file, and their ranks."""
+    import numpy as np
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    from pipelines.training.columns import labelled_rows
+    from pipelines.training.sample import point_ranks
+    from pipelines.training.split import inside
+
+    kept = list(dict.fromkeys([*spec.points.keys, "decision_time", "label"]))
+    points, ranks, first = [], [], 0
+    for part in pq.ParquetFile(path, pre_buffer=False).iter_batches(columns=[*kept, "matured_at"]):
+        rows = part.to_pandas().set_index(pd.RangeIndex(first, first + len(part)))
+        usable = labelled_rows(without_excluded(spec, rows[inside(rows, window)]))
+        points.append(usable[kept])
+        ranks.append(point_ranks(spec, usable))
+        first += len(part)
+    return pd.concat(points), np.concatenate(ranks)
+
+
+def _ordered(spec: ModelSpec, rows: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    rows = without_excluded(spec, _rows_in(path, window))
     order = ["decision_time", *spec.points.keys, *spec.feature_names]
     points = pd.MultiIndex.from_frame(rows[order[: 1 + len(spec.points.keys)]])
     if points.is_monotonic_increasing and points.is_unique:  # as written: no copy of large frames

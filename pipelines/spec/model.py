@@ -239,6 +239,13 @@ class ModelSpec(Declaration):
                     f"{MOST_STEPS:,}; declare a longer step or shorter spans"
                 )
 
+        most, fewest = self.split.max_rows, self.gates.recent_window.minimum_rows
+        if most is not None and most < fewest:
+            yield (
+                f"split.max_rows: got {most:,}, wanted at least {fewest:,}, which is "
+                "gates.recent_window.minimum_rows: a model is not fitted on fewer rows"
+            )
+
     def _batch_problems(self) -> Iterator[str]:
         if self.score is not None and isinstance(self.points, EventPoints):
             yield "score: needs points of kind grid; an event is not known before it comes"

@@ -41,6 +41,12 @@ class Split(Declaration):
         description="judge a twin that never saw the recent window, and serve the same recipe "
         "refitted on all matured points; false: the judged model serves",
     )
+    max_rows: int | None = Field(
+        default=None,
+        ge=30,
+        description="labelled rows of a training span that are fitted on, at most; of more, a "
+        "sample of points that stays the same from week to week; null: all",
+    )
     exclude: tuple[Exclusion, ...] = ()
 
     @model_validator(mode="after")

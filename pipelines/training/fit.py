@@ -16,6 +16,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.spec.points import class_text
 from pipelines.training.columns import categorical_features, feature_matrix, labelled_rows
 from pipelines.training.estimator import build_pipeline
+from pipelines.training.sample import limited_rows
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -61,11 +62,11 @@ class Fitted:
 
 
 def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
-    """The declared estimator fitted on a frame's labelled rows.
+    """The declared estimator fitted on a frame's labelled rows, at most ``split.max_rows`` of them.
 
     Arguments:
-        frame: rows of the training window, with features and ``label``; rows without a label
-            are left out.
+        frame: rows of the training window, with keys, ``decision_time``, features and ``label``;
+            rows without a label are left out.
         seed: random state of the estimator.
 
     Raises:
@@ -78,6 +79,7 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
     """
     labelled = labelled_rows(frame)
     _enough(spec, len(labelled), len(frame))
+    labelled = limited_rows(spec, labelled)
     target = _target(spec, labelled["label"])
     matrix = feature_matrix(spec, labelled)
     cardinality = {name: int(matrix[name].nunique()) for name in categorical_features(spec)}
@@ -175,6 +177,8 @@ def _target(spec: ModelSpec, label: pd.Series) -> Floats:
             where=f"{spec.name}: label.classes",
             got=f"{len(label)} labels, none of {absent}",
             wanted="labels of every class",
-            hint="lengthen split.train, or remove the class from label.classes",
+            hint="lengthen split.train, "
+            + ("raise split.max_rows, " if spec.split.max_rows is not None else "")
+            + "or remove the class from label.classes",
         )
     return target

@@ -116,10 +116,15 @@ def cluster_ids(keys: tuple[str, ...], rows: pd.DataFrame) -> Hashes:
     return _hashed({**{key: rows[key] for key in keys}, "day": pd.Series(days, rows.index)})
 
 
+def point_ids(keys: tuple[str, ...], rows: pd.DataFrame) -> Hashes:
+    """A hash of each row's entity and instant."""
+    times = decision_times(rows).astype("datetime64[us]").astype(np.int64)
+    return _hashed({**{key: rows[key] for key in keys}, "time": times})
+
+
 def row_ids(keys: tuple[str, ...], rows: pd.DataFrame) -> Hashes:
     """A hash of each row's entity, instant, and number among the rows of that instant."""
-    times = decision_times(rows).astype("datetime64[us]").astype(np.int64)
-    plain = _hashed({**{key: rows[key] for key in keys}, "time": times})
+    plain = point_ids(keys, rows)
     number = pd.Series(plain).groupby(plain).cumcount().to_numpy(np.uint64)
     return np.asarray(plain ^ (number * np.uint64(0x9E3779B97F4A7C15)))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipelines.core.errors import SpecError
 from pipelines.core.records import Instant, Record
 from pipelines.data.reader import EventReader
-from pipelines.flows.frames import read_rows, write_points
+from pipelines.flows.frames import read_rows, read_training_rows, write_points
 from pipelines.gates.availability.staleness_cost import (
     FeatureSource,
     FreshnessComparison,
@@ -72,7 +72,7 @@ def freshness(
                 write_points(events, declared, snapshot, tables, plan.train.start, path)
         for source in sources:
             path = Path(folder) / f"{source}.parquet"
-            train[source] = read_rows(spec, path, plan.train)
+            train[source] = read_training_rows(spec, path, plan.train).rows
             recent[source] = read_rows(spec, path, plan.recent)
     events.progress("training twice, judging three times")
     return FreshnessReport(

@@ -12,7 +12,7 @@ from pipelines.core.findings import Finding
 from pipelines.core.time import MICROSECOND, Window
 from pipelines.data.snapshot import Snapshot
 from pipelines.features.online.store import ViewState
-from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.frames import FRAME, read_rows, read_training_rows
 from pipelines.flows.retrain.run import Run
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.points import EventPoints
@@ -197,7 +197,7 @@ def _losses(
     losses: dict[str, AblationLoss | str] = {}
     try:
         run.collaborators.progress("fitting once, to tell what the missing features cost")
-        fitted = fit(spec, read_rows(spec, frame, plan.train), spec.seeds[0])
+        fitted = fit(spec, read_training_rows(spec, frame, plan.train).rows, spec.seeds[0])
     except DataError as problem:
         return {each.feature: _unknown_loss(problem) for each, _ in wanting}
     recent = read_rows(spec, frame, plan.recent)

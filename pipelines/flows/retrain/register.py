@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.core.records import Record
 from pipelines.flows.features.catalogue import save_features
-from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.frames import FRAME, read_training_rows
 from pipelines.flows.retrain.contract import envelope_of
 from pipelines.flows.retrain.evidence import Evidence
 from pipelines.flows.retrain.pages.plots import plots_of
@@ -188,7 +188,8 @@ def _profile(run: Run, recent: pd.DataFrame, scored: Scored) -> VersionProfile:
     from pipelines.training.columns import categorical_features
 
     spec, plan = run.spec, run.plan
-    rows = read_rows(spec, run.workspace.path(FRAME), plan.refit or plan.train)
+    frame = run.workspace.path(FRAME)
+    rows = read_training_rows(spec, frame, plan.refit or plan.train).rows
     categorical = {*categorical_features(spec), *([LABEL] if spec.classes else [])}
     # The calendar is no data: the next day of the year is new, and nothing has drifted.
     inputs = spec.measured_inputs

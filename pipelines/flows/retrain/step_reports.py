@@ -87,12 +87,16 @@ def train_report(run: str, trained: TrainedCandidate | None, seeds: int) -> Step
     """Rows and seeds that were trained with."""
     if trained is None:
         return StepReport(step="train", run=run, summary="nothing was trained", skipped=True)
-    summary = f"{trained.rows:,} labelled rows, {seeds} seeds"
+    summary = f"{_rows(trained.rows, trained.span_rows)} labelled rows, {seeds} seeds"
     if trained.twin is not None:
         summary += f", the first of them is the refit of version {trained.twin}"
     if trained.refit_rows is not None:
-        summary += f"; refit on {trained.refit_rows:,}"
+        summary += f"; refit on {_rows(trained.refit_rows, trained.refit_span_rows)}"
     return StepReport(step="train", run=run, summary=summary)
+
+
+def _rows(fitted: int, every: int | None) -> str:
+    return f"{fitted:,}" if every is None else f"{fitted:,} of {every:,}"
 
 
 def evaluate_report(run: str, evaluation: Evaluation | None) -> StepReport:

@@ -13,7 +13,7 @@ from pipelines.core.errors import IntegrityError
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
-from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.frames import FRAME, read_rows, read_training_rows
 from pipelines.flows.retrain.earlier.refit import past_values, version_of_twin
 from pipelines.flows.retrain.rehearsal import rehearse_fitted
 from pipelines.flows.retrain.run import Run
@@ -50,12 +50,19 @@ class TrainedCandidate(Record):
 
     package: Package
     findings: tuple[Finding, ...] = Field(description="how the version is stored and serves")
-    rows: int = Field(description="labelled rows of the twin's training span")
+    rows: int = Field(description="labelled rows that the twin was fitted on")
     recent_rows: int
     rows_digest: str = Field(description="of the recent window's rows that were scored")
     classes: tuple[str, ...]
     refit_rows: int | None = Field(
-        default=None, description="labelled rows of the refit's training span"
+        default=None, description="labelled rows that the refit was fitted on"
+    )
+    span_rows: int | None = Field(
+        default=None,
+        description="labelled rows of the twin's training span, if only a sample was fitted on",
+    )
+    refit_span_rows: int | None = Field(
+        default=None, description="of the refit's training span, as `span_rows`"
     )
     twin: str | None = Field(
         default=None, description="version whose refit is the twin; none: the twin was fitted"
@@ -120,6 +127,7 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
     from pipelines.gates.availability.fast_predict import fast_predict_finding
     from pipelines.gates.availability.serialization import serialization_finding
     from pipelines.gates.recent_window.refit import ANSWERS, refit_findings
+    from pipelines.gates.recent_window.training_sample import training_sample_finding
     from pipelines.training.baseline import baseline_predictions
     from pipelines.training.columns import feature_matrix, labelled_rows, text_features
     from pipelines.training.repeatable import check_repeatable
@@ -127,8 +135,8 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
     from pipelines.training.simple_rival import simple_predictions
 
     spec, plan, frame = run.spec, run.plan, run.workspace.path(FRAME)
-    rows, recent = (read_rows(spec, frame, window) for window in (plan.train, plan.recent))
-    labelled = labelled_rows(rows)
+    read, recent = read_training_rows(spec, frame, plan.train), read_rows(spec, frame, plan.recent)
+    rows, labelled, of_twin = read.rows, labelled_rows(read.rows), len(read.points)
     sample = check_repeatable(spec, labelled)
     if sample is not None:
         plan_package(sample, probabilities=_probabilities(run))  # refused before the long fits
@@ -138,7 +146,7 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
     columns = {
         f"{SEED}{number}": prediction_column(each.predictions) for number, each in enumerate(scored)
     }
-    columns[NAIVE] = prediction_column(baseline_predictions(spec, labelled, recent))
+    columns[NAIVE] = prediction_column(baseline_predictions(spec, read.points, recent))
     if not trial:
         rivals = simple_predictions(spec, labelled, recent)
         columns |= {
@@ -147,12 +155,13 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
     run.workspace.write(PREDICTIONS, lambda part: pd.DataFrame(columns).to_parquet(part))
     example = feature_matrix(spec, rows.head(EXAMPLE_ROWS))
     training = None if trial else _training_value(spec, twins[0], labelled)
-    trained_rows = len(labelled)
-    del rows, labelled  # the refit reads rows of its own, and large ones do not fit twice
+    fits = {"twin": (len(labelled), of_twin)}
+    del rows, labelled, read  # the refit reads rows of its own, and large ones do not fit twice
     serving, refit = twins[0], None
     checks: tuple[Finding, ...] = ()
     if plan.refit is not None and not trial:
-        refit = _refit(run, plan.refit)
+        refit, of_refit = _refit(run, plan.refit)
+        fits["refit"] = refit.rows, of_refit
         serving = refit.pipeline
         refitted = score(serving, spec, recent)
         checks = refit_findings(spec, recent, scored[0], refitted, past_values(run, ANSWERS))
@@ -161,18 +170,23 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
         package = plan_package(serving, probabilities=_probabilities(run))
     else:
         package = write_candidate(run, serving, twins[0], earlier, example)
+    sampled = training_sample_finding(fits)
+    spans = {name: every if some < every else None for name, (some, every) in fits.items()}
     return TrainedCandidate(
         package=package,
         findings=(
             serialization_finding(package.serialization),
             fast_predict_finding(serving, text_features(spec), feature_matrix(spec, recent)),
             *checks,
+            *([] if sampled is None else [sampled]),
         ),
-        rows=trained_rows,
+        rows=fits["twin"][0],
         recent_rows=len(recent),
         rows_digest=scored[0].rows_digest,
         classes=spec.classes,
         refit_rows=refit.rows if refit else None,
+        span_rows=spans["twin"],
+        refit_span_rows=spans.get("refit"),
         search=search,
         refit_search=refit.search if refit else None,
         twin=earlier.number if earlier else None,
@@ -236,11 +250,11 @@ def fit_twins(
     return twins, search
 
 
-def _refit(run: Run, window: Window) -> Fitted:
-    """The first seed's fit on everything that has matured."""
-    rows = read_rows(run.spec, run.workspace.path(FRAME), window)
-    run.collaborators.progress(f"fitting the refit on {len(rows):,} rows")
-    return run.collaborators.fit(run.spec, rows, run.spec.seeds[0])
+def _refit(run: Run, window: Window) -> tuple[Fitted, int]:
+    """The first seed's fit on everything that has matured, and how many rows have a label."""
+    read = read_training_rows(run.spec, run.workspace.path(FRAME), window)
+    run.collaborators.progress(f"fitting the refit on {len(read.rows):,} rows")
+    return run.collaborators.fit(run.spec, read.rows, run.spec.seeds[0]), len(read.points)
 
 
 def write_candidate(

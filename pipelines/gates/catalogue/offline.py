@@ -182,6 +182,12 @@ RECENT_WINDOW = (
         "no",
     ),
     FindingEntry(
+        "recent_window.training_sample",
+        "Says how many of the labelled training rows were fitted on. There is none if all were.",
+        "Nothing: `split.max_rows` asks for it. Raise it if the metric suffers.",
+        "no",
+    ),
+    FindingEntry(
         "recent_window.slice.<column>.<value>",
         "The candidate is worse for this group by more than the margin.",
         "Do not waive it without the group's owner.",

@@ -13,6 +13,7 @@ from pipelines.core.time import Window
 from pipelines.core.version_id import registered_version
 from pipelines.gates.champion.emergency import alarms
 from pipelines.gates.recent_window.record import Comparison, Evaluation
+from pipelines.gates.recent_window.training_sample import TRAINING_SAMPLE
 from pipelines.gates.refresh.names import REPLAY
 from pipelines.release.ledger import LIVE
 from pipelines.release.policy import Decision, Outcome
@@ -286,7 +287,7 @@ def pictures_section(about: VersionReview) -> str:
 def origin_section(about: VersionReview) -> str:
     """Windows, budget, snapshot and owner, and what changed in the recipe."""
     seeds = _finding(about, "recent_window.seed_noise")
-    refit = _finding(about, "refresh.refit")
+    refit, sample = _finding(about, "refresh.refit"), _finding(about, TRAINING_SAMPLE)
     found = about.evaluation
     judged = (
         ""
@@ -297,6 +298,7 @@ def origin_section(about: VersionReview) -> str:
     lines = [
         judged,
         *(_trained(about.plan) if found else ()),
+        markdown_text(sample.reason) if sample else "",
         markdown_text(refit.reason) if refit else "",
         f"seed noise: {markdown_text(seeds.reason)}" if seeds else "",
         f"snapshot `{about.snapshot[:16]}`, as of {about.plan.as_of:%Y-%m-%d %H:%M} UTC, "

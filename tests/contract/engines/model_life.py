@@ -78,6 +78,7 @@ def declared() -> dict[str, Any]:
     ]
     model["label"]["delay"] = "1d"
     model["serving"] = {"every": "1d"}
+    model["split"]["max_rows"] = 300  # of 672
     return model
 
 

@@ -20,7 +20,7 @@ from pipelines.backtest.history import History
 from pipelines.core.errors import DataError, IntegrityError, Unavailable
 from pipelines.flows import fits_ahead as module
 from pipelines.flows.fits_ahead import FitsAhead, fit_key, fits_ahead
-from pipelines.flows.frames import FRAME, read_rows, write_points
+from pipelines.flows.frames import FRAME, read_rows, read_training_rows, write_points
 from pipelines.flows.retrain.request import Request
 from pipelines.spec.estimator import Search
 from pipelines.spec.model import ModelSpec
@@ -189,8 +189,10 @@ def test_a_search_depends_on_times_and_features_that_are_no_input() -> None:
         assert fit_key(plain, other, 1) == fit_key(plain, rows, 1)
 
 
-def test_the_rows_ahead_are_those_that_a_retraining_reads(tmp_path: Path) -> None:
-    spec = ModelSpec.model_validate(declaration())
+@pytest.mark.parametrize("most", [None, 300])
+def test_the_rows_ahead_are_those_that_a_retraining_reads(tmp_path: Path, most: int | None) -> None:
+    split = declaration()["split"] | {"max_rows": most}
+    spec = ModelSpec.model_validate(declaration() | {"split": split})
     connections = connections_to(rows(), tmp_path, AS_OF)
     parts = dataclasses.replace(connections, load_spec=lambda _: spec).retraining
     weeks = (AS_OF - WEEK, AS_OF)
@@ -206,8 +208,10 @@ def test_the_rows_ahead_are_those_that_a_retraining_reads(tmp_path: Path) -> Non
         for window in (plan.train, plan.refit or plan.train):
             read, frame = read_rows(spec, path, window), history.frame(history.part(window), at)
             assert len(read)
+            fitted = read_training_rows(spec, path, window).rows
+            assert len(fitted) == (most or len(read))
             pd.testing.assert_frame_equal(frame, read)
-            assert fit_key(spec, frame, 1) == fit_key(spec, read, 1)
+            assert fit_key(spec, frame, 1) == fit_key(spec, fitted, 1)
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ from pipelines.data.events import FileEvents
 from pipelines.data.ingest.partitions import write_events
 from pipelines.data.reader import EventReader
 from pipelines.features.frame import build_frame
-from pipelines.flows.frames import FRAME, read_rows, write_frame, write_points
+from pipelines.flows.frames import FRAME, read_rows, read_training_rows, write_frame, write_points
 from pipelines.flows.workspace import Workspace
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.model import ModelSpec
+from pipelines.training.sample import limited_rows
 from pipelines.training.split import split_plan
 from tests.support.sales import sales_model, sales_rows
 
@@ -101,3 +102,37 @@ def test_rows_are_read_in_the_order_of_time_keys_and_features(
     for order in (rows, rows.sample(frac=1, random_state=seed), backwards, by_keys):
         order.to_parquet(path, index=False)
         pd.testing.assert_frame_equal(read_rows(spec, path, window), wanted)
+
+
+@pytest.mark.parametrize("most", [30, 100, 209, 210])
+def test_training_rows_are_the_sample_of_all_labelled_rows(
+    tmp_path: Path, sales_model: Callable[..., ModelSpec], most: int
+) -> None:
+    """As if the whole span had been read; excluded rows and those without a label count for none.
+
+    Of 11 days with 24 shops one is excluded, and every 8th shop has no label: 210 are left.
+    """
+    spec, key, feature = with_units(sales_model()), "shop", "units_14d"
+    days = pd.date_range("2026-01-01", periods=13, freq="D", unit="us")
+    shops = pd.DataFrame({key: [f"shop {number:02d}" for number in range(24)]})
+    rows = pd.DataFrame({"decision_time": days}).merge(shops, how="cross")
+    rows = rows.assign(matured_at=rows["decision_time"], label=1.5, **{feature: range(len(rows))})
+    rows.loc[rows[key].isin(["shop 00", "shop 08", "shop 16"]), "label"] = float("nan")
+    path = tmp_path / FRAME
+    rows.to_parquet(path, index=False, row_group_size=50)
+    window = Window(parse_instant("2026-01-02"), parse_instant("2026-01-13"))
+    excluded = {"start": "2026-01-05T06:00Z", "end": "2026-01-06T06:00Z", "reason": "a test"}
+    split = {"train": "84d", "max_rows": most, "exclude": [excluded]}
+    declared = spec.as_json() | {"split": split, "gates": {"recent_window": {"minimum_rows": 30}}}
+    spec = ModelSpec.model_validate(declared)
+    whole = read_rows(spec, path, window)
+    labelled = whole[whole["label"].notna()]
+    read = read_training_rows(spec, path, window)
+    wanted = whole if most >= len(labelled) else limited_rows(spec, labelled)
+    pd.testing.assert_frame_equal(read.rows, wanted.reset_index(drop=True))
+    assert len(read.rows) == (len(whole) if most >= len(labelled) else most)
+    points = read.points[[key, "decision_time", "label"]]
+    pd.testing.assert_frame_equal(
+        points.reset_index(drop=True),
+        labelled[[key, "decision_time", "label"]].reset_index(drop=True),
+    )

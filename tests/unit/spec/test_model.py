@@ -133,6 +133,10 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
         sold_where(at_least=2, at_most=1),
         "no value meets the condition",
     ),
+    "fewer rows than a fit takes": (
+        {"split": sales_declaration()["split"] | {"max_rows": 199}},
+        "split.max_rows: got 199, wanted at least 200",
+    ),
     "no fresh rows": ({"gates": {"contract": {"lookback": "0d"}}}, "must be longer than 0"),
 }
 

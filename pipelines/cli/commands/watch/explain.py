@@ -15,10 +15,11 @@ from pipelines.cli.options import Json, Lineage, ModelName
 from pipelines.cli.output import answer, bar, console, mark, show_findings
 from pipelines.core.counts import counted
 from pipelines.core.errors import GauntletError
-from pipelines.core.findings import Verdict
+from pipelines.core.findings import Verdict, first_named
 from pipelines.core.time import instant_text
 from pipelines.flows.retrain.request import LIVE
 from pipelines.gates.canary.refresh_gain import PAYS
+from pipelines.gates.recent_window.training_sample import TRAINING_SAMPLE
 from pipelines.gates.refresh.names import is_from_record
 
 if TYPE_CHECKING:
@@ -138,6 +139,9 @@ def _show_decision(entry: Entry) -> None:
         console.print(Padding(rich_text(sentence), (0, 0, 0, 2)))
     if entry.trained is not None:
         console.print(f"[dim]{entry.trained.summary}[/]")
+    sample = first_named(entry.findings, TRAINING_SAMPLE)
+    if sample is not None:
+        console.print(f"[dim]{rich_text(sample.reason)}[/]")
     if entry.facts is not None and entry.facts.origin:
         console.print(f"[dim]started: {rich_text(entry.facts.origin)}[/]")
     console.print()
