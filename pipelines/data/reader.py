@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from pipelines.data.events import EventSource, NoEvents, Progress, RewrittenHist
 from pipelines.data.identity import Copies
 from pipelines.data.kept_files import MOST_BYTES, KeptFiles
 from pipelines.data.snapshot import (
+    OpenedStreams,
     Snapshot,
     SnapshotObject,
     StreamSnapshot,
@@ -65,6 +66,7 @@ class EventReader:
         self.frames = KeptFiles(cache / "frames", kept_bytes)
         self.chunks = KeptFiles(cache / "chunks", CHUNKS_BYTES)
         self.memory = memory
+        self._shared: _SharedConnection | None = None
 
     def connection(self) -> AbstractContextManager[Any]:
         """A connection of Ibis to the engine; DuckDB's has limited memory.
@@ -73,6 +75,34 @@ class EventReader:
             Unavailable: when a query needs more memory, or more room on the disk.
         """
         return self.engine.connection()
+
+    @contextmanager
+    def shared_connection(self) -> Iterator[None]:
+        """Use one connection for all tables that are opened within the block.
+
+        Each stream of a snapshot is opened and verified once, and not for each ``tables``. The
+        connection is opened when it is first used. A block of ``tables`` that fails closes it, so
+        errors are those of ``connection``.
+        """
+        if self._shared is not None:
+            yield
+            return
+        self._shared = shared = _SharedConnection(self.connection)
+        try:
+            yield
+        finally:
+            self._shared = None
+            shared.close()
+
+    @contextmanager
+    def _connected(self) -> Iterator[tuple[Any, OpenedStreams]]:
+        """A connection, and the streams that were opened in it."""
+        if self._shared is None:
+            with self.connection() as connection:
+                yield connection, {}
+        else:
+            with self._shared.used() as found:
+                yield found
 
     def remembered(self, streams: Streams) -> str:
         """A hash over what was pulled of some streams; it changes when they are forgotten."""
@@ -140,8 +170,9 @@ class EventReader:
             IntegrityError: when a cached object is missing or has changed.
             Unavailable: as ``connection``.
         """
-        with self.connection() as connection:
-            yield self.attach(connection, snapshot, streams)
+        with self._connected() as (connection, opened):
+            at_hand = self._at_hand(snapshot, streams)
+            yield open_streams(at_hand, streams, self.cache, connection, opened)
 
     def copies(
         self, snapshot: Snapshot, streams: Streams, fresh_since: datetime
@@ -154,8 +185,8 @@ class EventReader:
             fresh_since: zoned; rows known later are fresh.
         """
         at_hand = self._at_hand(snapshot, streams)
-        with self.connection() as connection:
-            return find_copies(at_hand, streams, self.cache, connection, fresh_since)
+        with self._connected() as (connection, opened):
+            return find_copies(at_hand, streams, self.cache, connection, fresh_since, opened)
 
     def sums_of_weeks(
         self, snapshot: Snapshot, streams: Streams, connection: Any
@@ -167,7 +198,9 @@ class EventReader:
             streams: the declared streams.
             connection: of an engine, with their tables.
         """
-        return sums_of_weeks(self._at_hand(snapshot, streams), streams, self.cache, connection)
+        shared, at_hand = self._shared, self._at_hand(snapshot, streams)
+        opened = shared.opened if shared is not None and shared.connection is connection else None
+        return sums_of_weeks(at_hand, streams, self.cache, connection, opened)
 
     def attach(
         self, connection: Any, snapshot: Snapshot, streams: Streams
@@ -186,9 +219,15 @@ class EventReader:
             IntegrityError: the source has other rows now.
             Unavailable: a source does not answer, or the disk is full; it is safe to retry.
         """
+        shared = self._shared
+        looked_for = set() if shared is None else shared.looked_for
+        there = {(snapshot.id, name) for name in streams}
+        if there <= looked_for:
+            return snapshot
         lost = {name: self._lost(snapshot, name) for name in streams}
         lost = {name: objects for name, objects in lost.items() if objects}
         if not lost:
+            looked_for |= there
             return snapshot
         for name, source in self.open_sources({name: streams[name] for name in lost}).items():
             source.fetch_again(lost[name], Cache(self.cache))
@@ -218,3 +257,39 @@ class EventReader:
         return [
             one for one in snapshot.streams[name].objects if one.rows and one.sha256 not in cache
         ]
+
+
+class _SharedConnection:
+    """A connection that is opened on its first use, with what was opened in it.
+
+    Arguments:
+        connect: opens it.
+    """
+
+    def __init__(self, connect: Callable[[], AbstractContextManager[Any]]) -> None:
+        self._connect, self._stack, self._users = connect, ExitStack(), 0
+        self.connection: Any = None
+        self.opened: OpenedStreams = {}
+        self.looked_for: set[tuple[str, str]] = set()  # streams of snapshots that are in the cache
+
+    @contextmanager
+    def used(self) -> Iterator[tuple[Any, OpenedStreams]]:
+        """The connection; an error that leaves the outermost of these blocks closes it."""
+        self._users += 1
+        try:
+            if self.connection is None:
+                self.connection = self._stack.enter_context(self._connect())
+            yield self.connection, self.opened
+        except Exception as error:
+            if self._users == 1:
+                self.close(error)
+            raise
+        finally:
+            self._users -= 1
+
+    def close(self, error: Exception | None = None) -> None:
+        """Close the connection, which may turn an error into one that says what was lacking."""
+        self.connection, self.opened = None, {}
+        self.looked_for.clear()
+        kind, trace = (None, None) if error is None else (type(error), error.__traceback__)
+        self._stack.__exit__(kind, error, trace)

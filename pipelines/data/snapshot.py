@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,8 +165,39 @@ def load_snapshot(cache: Path, snapshot_id: str) -> Snapshot:
     return snapshot
 
 
+@dataclass(frozen=True)
+class OpenedStream:
+    """A stream of a snapshot in a connection.
+
+    Arguments:
+        connection: of an engine.
+        view: the rows that count.
+        rows: view of all rows.
+        repeated: table of the ids that have several rows; ``None``: there are none.
+    """
+
+    connection: Any
+    view: str
+    rows: str
+    repeated: str | None
+
+    @cached_property
+    def table(self) -> ibis.Table:
+        """The rows that count."""
+        found: ibis.Table = self.connection.table(self.view)
+        return found
+
+
+OpenedStreams = dict[str, OpenedStream]
+"""By the name of the view."""
+
+
 def open_streams(
-    snapshot: Snapshot, streams: Mapping[str, Stream], cache: Path, connection: Any
+    snapshot: Snapshot,
+    streams: Mapping[str, Stream],
+    cache: Path,
+    connection: Any,
+    opened: OpenedStreams | None = None,
 ) -> dict[str, ibis.Table]:
     """The canonical tables of a snapshot, read from files whose hashes are verified.
 
@@ -176,6 +208,7 @@ def open_streams(
         streams: the declared streams to open, by name; all of them are in the snapshot.
         cache: cache folder of the snapshot.
         connection: of an engine; temporary views are created in it.
+        opened: what was opened in the connection before; it is used and added to.
 
     Returns:
         By stream: ``event_time``, ``known_time`` (timestamp(6), UTC, no zone), then the declared
@@ -186,7 +219,7 @@ def open_streams(
         IntegrityError: when an object is missing or its content changed.
     """
     return {
-        name: connection.table(_open(snapshot, name, stream, Cache(cache), connection).view)
+        name: _open(snapshot, name, stream, Cache(cache), connection, opened).table
         for name, stream in streams.items()
     }
 
@@ -197,25 +230,28 @@ def find_copies(
     cache: Path,
     connection: Any,
     fresh_since: datetime,
+    opened: OpenedStreams | None = None,
 ) -> dict[str, Copies]:
     """What the rows say that ``open_streams`` leaves out, for each stream that declares an id.
 
     Arguments:
-        snapshot, streams, cache, connection: as for ``open_streams``.
+        snapshot, streams, cache, connection, opened: as for ``open_streams``.
         fresh_since: zoned; rows known later are fresh.
     """
     found = {}
     for name, stream in streams.items():
         if stream.id:
-            opened = _open(snapshot, name, stream, Cache(cache), connection)
-            found[name] = describe_copies(
-                connection, opened.rows, stream, opened.repeated, fresh_since
-            )
+            one = _open(snapshot, name, stream, Cache(cache), connection, opened)
+            found[name] = describe_copies(connection, one.rows, stream, one.repeated, fresh_since)
     return found
 
 
 def sums_of_weeks(
-    snapshot: Snapshot, streams: Mapping[str, Stream], cache: Path, connection: Any
+    snapshot: Snapshot,
+    streams: Mapping[str, Stream],
+    cache: Path,
+    connection: Any,
+    opened: OpenedStreams | None = None,
 ) -> dict[str, tuple[WeekSum, ...]]:
     """What the tables of ``open_streams`` hold in each week; empty where it is not known.
 
@@ -225,27 +261,35 @@ def sums_of_weeks(
     for name, stream in streams.items():
         sums = snapshot.streams[name].weeks
         if stream.id and sums:
-            opened = _open(snapshot, name, stream, Cache(cache), connection)
-            if opened.repeated is not None:
-                sums = sums_once(connection, opened.rows, stream, opened.repeated, sums)
+            one = _open(snapshot, name, stream, Cache(cache), connection, opened)
+            if one.repeated is not None:
+                sums = sums_once(connection, one.rows, stream, one.repeated, sums)
         found[name] = sums
     return found
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """Names in a connection: views of the rows that count, of all rows, table of repeated ids."""
+def _open(
+    snapshot: Snapshot,
+    name: str,
+    stream: Stream,
+    cache: Cache,
+    connection: Any,
+    opened: OpenedStreams | None,
+) -> OpenedStream:
+    view = f"{name}_{snapshot.id[:12]}_{stream.digest[:6]}"
+    if opened is None:
+        return _open_view(view, snapshot, name, stream, cache, connection)
+    if view not in opened:
+        opened[view] = _open_view(view, snapshot, name, stream, cache, connection)
+    return opened[view]
 
-    view: str
-    rows: str
-    repeated: str | None
 
-
-def _open(snapshot: Snapshot, name: str, stream: Stream, cache: Cache, connection: Any) -> _Opened:
+def _open_view(
+    view: str, snapshot: Snapshot, name: str, stream: Stream, cache: Cache, connection: Any
+) -> OpenedStream:
     database = database_of(connection)
     taken = snapshot.streams[name]
     objects = [one for one in taken.objects if one.rows]
-    view = f"{name}_{snapshot.id[:12]}_{stream.digest[:6]}"
     # Connections of Spark share their tables, and those of a cache need its files.
     where = digest_of(str(cache.folder))[:6]
     rows, repeated = internal(f"{view}_rows"), internal(f"{view}_{where}_repeated")
@@ -261,7 +305,7 @@ def _open(snapshot: Snapshot, name: str, stream: Stream, cache: Cache, connectio
     sql = visible(canonical_rows(name, stream, objects, cache, connection))
     if not stream.id:
         database.create_view(view, sql)
-        return _Opened(view, view, None)
+        return OpenedStream(connection, view, view, None)
     database.create_view(rows, sql)
     content, counts = taken.content_hash, [(one.sha256, one.rows) for one in objects]
     copies = has_copies(connection, quoted(rows), stream, content, counts, rows_of, cache)
@@ -269,7 +313,7 @@ def _open(snapshot: Snapshot, name: str, stream: Stream, cache: Cache, connectio
     if copies:
         once = count_once(connection, quoted(rows), stream, repeated)
     database.create_view(view, once)
-    return _Opened(view, quoted(rows), repeated if copies else None)
+    return OpenedStream(connection, view, quoted(rows), repeated if copies else None)
 
 
 def _take(

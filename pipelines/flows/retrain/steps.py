@@ -195,25 +195,26 @@ def perform(run: Run) -> Iterator[Retraining]:
     A step is skipped if an earlier step that it depends on did not pass: broken data is never used
     for training, and a candidate without its features in production is never fitted.
     """
-    evidence = Evidence(snapshot=take_snapshot(run))
-    yield Retraining.of(run, reports.snapshot_report(run.id, evidence.snapshot), evidence)
+    with run.events.shared_connection():
+        evidence = Evidence(snapshot=take_snapshot(run))
+        yield Retraining.of(run, reports.snapshot_report(run.id, evidence.snapshot), evidence)
 
-    contract = check_contract(run, evidence.snapshot)
-    sound = run.passes(contract.findings)
-    evidence = replace(evidence, contract=contract)
-    report = reports.contract_report(run.id, contract, stops=not sound)
-    yield Retraining.of(run, report, evidence)
+        contract = check_contract(run, evidence.snapshot)
+        sound = run.passes(contract.findings)
+        evidence = replace(evidence, contract=contract)
+        report = reports.contract_report(run.id, contract, stops=not sound)
+        yield Retraining.of(run, report, evidence)
 
-    frame = build_features(run, evidence.snapshot) if sound else None
-    usable = frame is not None and run.passes(frame.findings)
-    evidence = replace(evidence, frame=frame)
-    yield Retraining.of(run, reports.features_report(run.id, frame, stops=not usable), evidence)
+        frame = build_features(run, evidence.snapshot) if sound else None
+        usable = frame is not None and run.passes(frame.findings)
+        evidence = replace(evidence, frame=frame)
+        yield Retraining.of(run, reports.features_report(run.id, frame, stops=not usable), evidence)
 
-    availability = check_availability(run, evidence.snapshot) if usable else None
-    available = availability is not None and not run.blocked_by(availability.findings)
-    evidence = replace(evidence, availability=availability)
-    report = reports.availability_report(run.id, availability, stops=not available)
-    yield Retraining.of(run, report, evidence)
+        availability = check_availability(run, evidence.snapshot) if usable else None
+        available = availability is not None and not run.blocked_by(availability.findings)
+        evidence = replace(evidence, availability=availability)
+        report = reports.availability_report(run.id, availability, stops=not available)
+        yield Retraining.of(run, report, evidence)
 
     trained = train_candidate(run) if available else None
     evidence = replace(evidence, trained=trained)
@@ -232,8 +233,9 @@ def perform(run: Run) -> Iterator[Retraining]:
     evidence = replace(evidence, audit=audit)
     yield Retraining.of(run, reports.audit_report(run.id, audit), evidence)
 
-    version = register(run, evidence)
-    yield Retraining.of(run, reports.register_report(run.id, version), evidence, version)
+    with run.events.shared_connection():
+        version = register(run, evidence)
+        yield Retraining.of(run, reports.register_report(run.id, version), evidence, version)
 
     result = decide(run, evidence, version)
     if version is not None:
