@@ -1,7 +1,8 @@
 """Frames from weeks that were computed before, and from those that were not.
 
 The rows of a week are kept once all of its labels have matured, under a key of everything that
-determines them (``week_key``). The newer weeks are computed every time.
+determines them (``week_key``). The newer weeks are computed every time, unless they were cut from
+the frame of a later instant: these are kept under a key of the snapshot.
 """
 
 # ruff: noqa: S608 - paths come from files_sql, and instants are numbers
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.core.files import draft_in
+from pipelines.core.records import digest_of
 from pipelines.core.time import MICROSECOND, Window, epoch_us
 from pipelines.core.weeks import WEEK, monday_before, week_of
 from pipelines.data.engines.port import Database
@@ -41,6 +43,7 @@ class FrameWeeks:
         streams: canonical table of each stream, in one connection of an engine.
         sums: what each stream holds; without sums of a stream, nothing is kept and all is computed.
         as_of: rows known later are not read; later points are not included.
+        snapshot: id of the snapshot, 64 hexadecimal digits.
         kept: the rows of weeks, as Parquet files.
         progress: called with short messages.
     """
@@ -49,6 +52,7 @@ class FrameWeeks:
     streams: Mapping[str, ibis.Table]
     sums: Mapping[str, Sequence[WeekSum]]
     as_of: datetime
+    snapshot: str
     kept: KeptFiles
     progress: Progress = lambda _: None
 
@@ -70,9 +74,17 @@ class FrameWeeks:
             for monday, key in keys.items()
             if (file := self.kept.read(key, self.progress)) is not None
         }
+        newest = self._first_open
+        if any(monday not in files for monday in weeks if monday >= newest):
+            cut = self.kept.read(self._newest_key, self.progress)
+            if cut is not None:
+                weeks = [monday for monday in weeks if monday < newest]
+                files = {monday: file for monday, file in files.items() if monday < newest}
+                files[newest] = cut
+        missing = [monday for monday in weeks if monday not in files]
         with draft_in(path.parent) as folder:
             folder.mkdir()
-            for run in _runs([monday for monday in weeks if monday not in files]):
+            for run in _runs(missing):
                 file = files[run.start] = folder / f"{run.start:%Y-%m-%d}.parquet"
                 self._compute(run, file)
                 for monday in run.steps(WEEK):
@@ -80,6 +92,43 @@ class FrameWeeks:
                         self._keep(keys[monday], file, week_of(monday))
             self._copy([files[monday] for monday in sorted(files)], start, None, path)
         self.kept.prune()
+
+    def keep_newest(self, later: Path) -> None:
+        """Keep the weeks that later events can change, cut from the frame of a later instant.
+
+        A label that had matured by ``as_of`` has to be the same at both instants.
+
+        Arguments:
+            later: what ``write`` wrote as of a later instant, of the same events and declaration.
+        """
+        matured = f"CASE WHEN matured_at <= {_timestamp(self.as_of)} THEN label END AS label"
+        columns = "*" if self.spec.label is None else f"* REPLACE ({matured})"
+        until = f"decision_time <= {_timestamp(self.as_of)}"
+        since = f"decision_time >= {_timestamp(self._first_open)}"
+        rows = f"SELECT {columns} FROM {files_sql([later])} WHERE {since} AND {until}"
+        self.kept.write(self._newest_key, lambda draft: self._database.copy_rows(rows, draft))
+
+    @property
+    def _newest_key(self) -> str:
+        definition = frame_definition(self.spec, self._database.version)
+        return digest_of({"frame": definition, "snapshot": self.snapshot})
+
+    @property
+    def _first_unmatured(self) -> datetime:
+        """The Monday of the oldest week whose labels have not all matured."""
+        return monday_before(self.as_of - WEEK - self._maturity) + WEEK
+
+    @property
+    def _first_open(self) -> datetime:
+        """The Monday of the oldest week whose labels or key can still change."""
+        after = max((one.after for one in reaches(self.spec).values()), default=timedelta(0))
+        unsettled = monday_before(monday_before(self.as_of) - WEEK - after) + WEEK
+        return min(self._first_unmatured, unsettled)
+
+    @property
+    def _maturity(self) -> timedelta:
+        label = self.spec.label
+        return timedelta(0) if label is None else label.horizon + label.delay
 
     def _weeks(self, start: datetime) -> list[datetime]:
         """The Mondays of all weeks that can have points, oldest first."""
@@ -91,15 +140,14 @@ class FrameWeeks:
 
     def _keys(self, weeks: Sequence[datetime]) -> dict[datetime, str]:
         """The key of each week whose labels have all matured."""
-        reach, label = reaches(self.spec), self.spec.label
+        reach = reaches(self.spec)
         if not all(self.sums.get(name) for name in reach):
             return {}
         definition = frame_definition(self.spec, self._database.version)
-        maturity = timedelta(0) if label is None else label.horizon + label.delay
         return {
             monday: week_key(definition, reach, monday, self.sums)
             for monday in weeks
-            if monday + WEEK + maturity <= self.as_of
+            if monday < self._first_unmatured
         }
 
     def _compute(self, run: Window, path: Path) -> None:

@@ -19,7 +19,7 @@ from pipelines.core.errors import GauntletError, Unavailable
 from pipelines.core.files import working_folder
 from pipelines.core.redaction import redacted
 from pipelines.core.time import Window
-from pipelines.flows.frames import FRAME, read_rows, write_points
+from pipelines.flows.frames import FRAME, keep_newest_weeks, read_rows, write_points
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import RetrainCollaborators, fit_rows, requested_spec
 from pipelines.training.split import split_plan
@@ -157,7 +157,10 @@ def _cores() -> int:
 
 
 def _history(requests: Sequence[Request], collaborators: RetrainCollaborators) -> History:
-    """The decision points of all weeks, and each label that differed at one of them."""
+    """The decision points of all weeks, and each label that differed at one of them.
+
+    Those of each week's newest weeks are kept for its retraining, unless labels differed.
+    """
     from pipelines.backtest.history import History
     from pipelines.flows.backtest.labels import labels_that_changed
 
@@ -165,12 +168,15 @@ def _history(requests: Sequence[Request], collaborators: RetrainCollaborators) -
     spec = requested_spec(requests[-1], collaborators.load_spec, collaborators.ledger)
     events = collaborators.open_events(spec)
     span = Window(split_plan(spec, dates[0]).train.start, dates[-1])
-    with working_folder("gauntlet-fits-") as folder:
+    with working_folder("gauntlet-fits-") as folder, events.shared_connection():
         snapshot = events.snapshot(spec.streams, dates[-1])
         with events.tables(snapshot, spec.streams) as tables:
             write_points(events, spec.frame, snapshot, tables, span.start, folder / FRAME)
-        rows = read_rows(spec, folder / FRAME, span)
-        changed = labels_that_changed(events, spec, snapshot, rows, dates, progress)
+            rows = read_rows(spec, folder / FRAME, span)
+            changed = labels_that_changed(events, spec, snapshot, rows, dates, progress)
+            for as_of in [one for one in dates[:-1] if one not in changed]:
+                known = events.snapshot(spec.streams, as_of, keep=False)
+                keep_newest_weeks(events, spec.frame, known, tables, folder / FRAME)
     return History(spec, rows, changed)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipelines.core.arrays import Hashes
+    from pipelines.data.week_sums import WeekSum
+    from pipelines.features.frame_weeks import FrameWeeks
 
 FRAME = "frame.parquet"
 PROBED_POINTS = 32
@@ -111,13 +113,42 @@ def write_points(
         start: zoned; earlier points are left out.
         path: the file to write.
     """
+    _weeks_of(events, frame, snapshot, tables).write(start, path)
+
+
+def keep_newest_weeks(
+    events: EventReader,
+    frame: FrameSpec,
+    snapshot: Snapshot,
+    tables: Mapping[str, ibis.Table],
+    later: Path,
+) -> None:
+    """Keep the newest weeks of a snapshot for ``write_points``, from points of a later instant.
+
+    Arguments:
+        events, frame: as for ``write_points``.
+        snapshot: of an earlier instant; its labels that had matured are those of ``later``.
+        tables: of the later snapshot, in an open connection.
+        later: the file that ``write_points`` wrote of it.
+    """
+    _weeks_of(events, frame, snapshot, tables, {}).keep_newest(later)
+
+
+def _weeks_of(
+    events: EventReader,
+    frame: FrameSpec,
+    snapshot: Snapshot,
+    tables: Mapping[str, ibis.Table],
+    sums: Mapping[str, Sequence[WeekSum]] | None = None,
+) -> FrameWeeks:
     from pipelines.features.frame_weeks import FrameWeeks
 
-    connection = next(iter(tables.values())).get_backend()
-    streams = {name: frame.streams[name] for name in tables if name in frame.streams}
-    sums = events.sums_of_weeks(snapshot, streams, connection)
-    weeks = FrameWeeks(frame, tables, sums, snapshot.as_of, events.frames, events.progress)
-    weeks.write(start, path)
+    if sums is None:
+        connection = next(iter(tables.values())).get_backend()
+        streams = {name: frame.streams[name] for name in tables if name in frame.streams}
+        sums = events.sums_of_weeks(snapshot, streams, connection)
+    known = (snapshot.as_of, snapshot.id)
+    return FrameWeeks(frame, tables, sums, *known, events.frames, events.progress)
 
 
 def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:

@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipelines.adapters.objects.local import LocalStore
+from pipelines.core.time import Window
 from pipelines.data.events import FileEvents
 from pipelines.data.reader import EventReader
 from pipelines.features.frame import build_frame
-from pipelines.flows.frames import write_points
+from pipelines.flows.backtest.labels import labels_that_changed
+from pipelines.flows.frames import keep_newest_weeks, read_rows, write_points
 from tests.property.random_frames import (
     COLUMNS,
     KINDS,
@@ -102,6 +104,42 @@ def test_kept_weeks_give_the_frame_that_is_computed_at_once(
             assert in_order(got.to_pylist()) == in_order(wanted)
             streams["sales"] = [row for row in streams["sales"] if not _is_late(row)]
             del streams["visits"][data.draw(st.integers(1, 30))]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind)))
+@settings(
+    max_examples=TIMES,
+    derandomize=TIMES == 1,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(data=st.data())
+def test_weeks_cut_from_a_later_frame_are_those_of_the_earlier_instant(
+    kind: Kind, data: st.DataObject
+) -> None:
+    """As a backfill keeps them; a week whose labels changed since is computed."""
+    streams = {name: data.draw(weeks_of_events()) for name in ("sales", "visits")}
+    spec = data.draw(declarations(kind))
+    earlier = START + timedelta(days=data.draw(st.integers(30, 50)), hours=7)
+    last = START + timedelta(days=56, hours=7)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        opened = reader(folder, folder / "store", streams)
+        now, then = (opened.snapshot(spec.streams, at) for at in (last, earlier))
+        path = folder / "frame.parquet"
+        with opened.tables(now, spec.streams) as tables:
+            write_points(opened, spec.frame, now, tables, FIRST, path)
+            rows = read_rows(spec, path, Window(FIRST, last))
+            changed = labels_that_changed(opened, spec, now, rows, [earlier], print)
+            if not changed:
+                keep_newest_weeks(opened, spec.frame, then, tables, path)
+        with opened.tables(then, spec.streams) as tables:
+            write_points(opened, spec.frame, then, tables, FIRST, path)
+            whole = build_frame(spec.frame, tables, earlier).to_pyarrow()
+        got = pq.read_table(path)
+    wanted = [row for row in whole.to_pylist() if row["decision_time"] >= naive(FIRST)]
+    assert got.schema.remove_metadata() == whole.schema
+    assert in_order(got.to_pylist()) == in_order(wanted)
 
 
 def _is_late(row: Row) -> bool:

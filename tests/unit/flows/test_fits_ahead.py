@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.backtest.history import History
@@ -190,7 +192,9 @@ def test_a_search_depends_on_times_and_features_that_are_no_input() -> None:
 
 
 @pytest.mark.parametrize("most", [None, 300])
-def test_the_rows_ahead_are_those_that_a_retraining_reads(tmp_path: Path, most: int | None) -> None:
+def test_the_rows_ahead_are_those_that_a_retraining_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int | None
+) -> None:
     split = declaration()["split"] | {"max_rows": most}
     spec = ModelSpec.model_validate(declaration() | {"split": split})
     connections = connections_to(rows(), tmp_path, AS_OF)
@@ -202,9 +206,15 @@ def test_the_rows_ahead_are_those_that_a_retraining_reads(tmp_path: Path, most: 
     assert history is not None
     for at in weeks:
         plan, snapshot = split_plan(spec, at), events.snapshot(spec.streams, at)
-        path = tmp_path / FRAME
+        path, computed = tmp_path / FRAME, list[str]()
         with events.tables(snapshot, spec.streams) as tables:
+            monkeypatch.setattr(events, "progress", computed.append)
             write_points(events, spec.frame, snapshot, tables, plan.train.start, path)
+            cut = pq.read_table(path)
+            assert [text for text in computed if "computing" in text] == [] or at == AS_OF
+            shutil.rmtree(events.frames.folder)
+            write_points(events, spec.frame, snapshot, tables, plan.train.start, path)
+            assert pq.read_table(path).equals(cut)
         for window in (plan.train, plan.refit or plan.train):
             read, frame = read_rows(spec, path, window), history.frame(history.part(window), at)
             assert len(read)
