@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.core.errors import IntegrityError
+from pipelines.packaging.scoring import scoring_pipeline
 from pipelines.packaging.version import ModelVersion, read_version
 from pipelines.release.ledger import Entry, Ledger
 from pipelines.release.registry import Registry, VersionInfo
@@ -131,7 +132,8 @@ def score_version(version: ModelVersion, spec: ModelSpec, rows: pd.DataFrame) ->
     """
     from pipelines.training.score import score
 
-    return score(version.load_twin(), version.spec, rows_of_version(version.spec, spec, rows))
+    twin = scoring_pipeline(version.twin_folder)
+    return score(twin, version.spec, rows_of_version(version.spec, spec, rows))
 
 
 def rows_of_version(own: ModelSpec, spec: ModelSpec, rows: pd.DataFrame) -> pd.DataFrame:

@@ -49,7 +49,7 @@ ORIGIN = "origin.json"
 UPDATE = "update.json"
 PLOTS = "plots"
 TWIN = "twin"
-_MAY_REFUSE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"  # if false, MLflow loads no model
+MAY_REFUSE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"  # if false, MLflow loads no model
 
 
 class SavedFeature(Record):
@@ -138,7 +138,12 @@ class ModelVersion:
 
         It is the pipeline that serves if the version was not refitted.
         """
-        return load_pipeline(evidence_path(self.folder, TWIN) if self.plan.refit else self.folder)
+        return load_pipeline(self.twin_folder)
+
+    @property
+    def twin_folder(self) -> Path:
+        """The directory of the model that is judged."""
+        return evidence_path(self.folder, TWIN) if self.plan.refit else self.folder
 
 
 def read_version(folder: Path, model: str, number: str) -> ModelVersion:
@@ -290,7 +295,7 @@ def load_pipeline(folder: Path) -> Pipeline:
     """
     with packages_of(folder / CODE):
         saved = yaml.safe_load((folder / "MLmodel").read_bytes())["flavors"]["sklearn"]
-        if saved["serialization_format"] == "skops" and _MAY_REFUSE not in os.environ:
+        if saved["serialization_format"] == "skops" and MAY_REFUSE not in os.environ:
             import skops.io
 
             trusted = saved["skops_trusted_types"]

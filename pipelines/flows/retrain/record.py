@@ -41,6 +41,7 @@ from pipelines.gates.refresh.state import (
     ReplacedAccount,
     refresh_state,
 )
+from pipelines.packaging.scoring import scoring_pipeline
 from pipelines.packaging.version import EVALUATION, RECORD, ModelVersion, read_record
 from pipelines.release.champion_periods import (
     champion_periods,
@@ -276,7 +277,7 @@ def _grown(
     for kept in _wanted(run, versions, periods, span):
         later = [week for week in labelled if week.window.start >= kept.trained_until]
         for version in readable(versions, kept, run) if later else ():
-            pipeline = version.load_pipeline()
+            pipeline = scoring_pipeline(version.folder)
             for week in later:
                 loss = _mean_loss(run.spec, predict(pipeline, run.spec, week.matrix), week)
                 if loss is not None:

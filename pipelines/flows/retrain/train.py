@@ -24,6 +24,7 @@ from pipelines.packaging.package import (
     plan_package,
     write_package,
 )
+from pipelines.packaging.scoring import scoring_pipeline
 from pipelines.packaging.version import TWIN, evidence_path
 from pipelines.training.importance import Importance
 from pipelines.training.search.result import SearchResult
@@ -236,7 +237,7 @@ def fit_twins(
     for number, seed in enumerate(spec.seeds, 1):
         if earlier is not None and number == 1:
             run.collaborators.progress(f"the twin is the refit of version {earlier.number}")
-            twins.append(earlier.load_pipeline())
+            twins.append(scoring_pipeline(earlier.folder))
             continue
         if seed not in distinct:
             twins.append(twins[0])
