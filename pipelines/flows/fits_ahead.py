@@ -175,6 +175,7 @@ def _history(requests: Sequence[Request], collaborators: RetrainCollaborators) -
             rows = read_rows(spec, folder / FRAME, span)
             changed = labels_that_changed(events, spec, snapshot, rows, dates, progress)
             for as_of in [one for one in dates[:-1] if one not in changed]:
+                progress(f"points as of {as_of.date()}")
                 known = events.snapshot(spec.streams, as_of, keep=False)
                 keep_newest_weeks(events, spec.frame, known, tables, folder / FRAME)
     return History(spec, rows, changed)
