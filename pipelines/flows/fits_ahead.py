@@ -159,7 +159,8 @@ def _cores() -> int:
 def _history(requests: Sequence[Request], collaborators: RetrainCollaborators) -> History:
     """The decision points of all weeks, and each label that differed at one of them.
 
-    Those of each week's newest weeks are kept for its retraining, unless labels differed.
+    The points of each week's newest weeks are kept for its retraining, unless labels differed or
+    the declaration excludes rows.
     """
     from pipelines.backtest.history import History
     from pipelines.flows.backtest.labels import labels_that_changed
@@ -174,7 +175,9 @@ def _history(requests: Sequence[Request], collaborators: RetrainCollaborators) -
             write_points(events, spec.frame, snapshot, tables, span.start, folder / FRAME)
             rows = read_rows(spec, folder / FRAME, span)
             changed = labels_that_changed(events, spec, snapshot, rows, dates, progress)
-            for as_of in [one for one in dates[:-1] if one not in changed]:
+            # Labels of excluded rows are not compared.
+            final = [] if spec.split.exclude else [one for one in dates[:-1] if one not in changed]
+            for as_of in final:
                 progress(f"points as of {as_of.date()}")
                 known = events.snapshot(spec.streams, as_of, keep=False)
                 keep_newest_weeks(events, spec.frame, known, tables, folder / FRAME)
