@@ -40,7 +40,7 @@ browser-test: setup  ## the pages in a real browser, on a desk and on a telephon
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-$*/bin/python -c requirements.lock -e '.[dev,$*]'
 	@touch $@
 
-spark-test: .venv-spark/.ready  ## every command on Spark as on DuckDB; needs Java 17; ENGINE='local[2]' is faster
+spark-test: .venv-spark/.ready  ## every command on Spark as on DuckDB; needs Java 17; ENGINE='local[2]' or standalone
 	@OMP_NUM_THREADS=1 .venv-spark/bin/python -m pytest tests/property/test_spark_twin.py
 	@OMP_NUM_THREADS=1 ENGINE="$(ENGINE)" .venv-spark/bin/python -m pytest tests/contract/engines
 

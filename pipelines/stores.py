@@ -115,7 +115,7 @@ def open_sources(
         streams: declarations of the streams by name.
         store: address of the object store for streams in files; default: the one in the settings.
         reading: use readers' credentials if configured, see ``connect_readers``.
-        workers: copy objects into the cache; default: this process.
+        workers: copy events into the cache; default: this process.
 
     Raises:
         SpecError: when a stream is in PostgreSQL and its address is not in the environment, or the
@@ -141,7 +141,7 @@ def open_sources(
                     wanted=f"the environment variable {variable}",
                     hint=f"export {variable}=postgresql://reader:...@host/database",
                 )
-            sources[name] = PostgresEvents.of(stream.source, url)
+            sources[name] = PostgresEvents.of(stream.source, url, workers)
         else:
             sources[name] = FileEvents(files, workers)
     return sources

@@ -56,6 +56,13 @@ class Server:
         self._farewell = farewell
         self._process: Process | None = None
 
+    @property
+    def pid(self) -> int:
+        """Id of the process, which leads a group of its own."""
+        if self._process is None:
+            raise ValueError("the server does not run")
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and wait until it answers. One that was killed may hold its place a moment."""
         end = time.monotonic() + PATIENCE_S

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import psycopg
 import pyarrow as pa
-import pyarrow.parquet as pq
 from psycopg import sql
 
 from pipelines.adapters.events.postgres_address import public_address
+from pipelines.adapters.events.postgres_range import (
+    Place,
+    Range,
+    RangeRows,
+    SharedRange,
+    read_range,
+    read_shared_range,
+    read_transaction,
+)
 from pipelines.adapters.events.postgres_types import COLUMNS_QUERY, TableColumn, check_table
 from pipelines.core.counts import counted
-from pipelines.core.errors import DataError, Unavailable
-from pipelines.core.patience import attempt_s
+from pipelines.core.errors import DataError
 from pipelines.core.records import Record
 from pipelines.core.time import instant_text, parse_instant, utc
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import ARROW_TYPES, stored_types, time_names
+from pipelines.data.engines.port import Workers
 from pipelines.data.events import LateRows, Progress, PulledObject, RewrittenHistory
 from pipelines.data.stored_rows import earliest_added, lost_rows
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import KnownTimeRule, PostgresSource, Stream
 
-_BATCH = 20_000
+_PART, _MOST_PARTS = 1_000_000, 64  # rows of a part for one task; parts of one pull
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _CASTS = {
     ColumnType.STRING: "{}::text",
@@ -69,14 +76,29 @@ class PostgresEvents:
     """
 
     def __init__(
-        self, url: str, table: str, settle: timedelta = timedelta(), zone: str | None = None
+        self,
+        url: str,
+        table: str,
+        settle: timedelta = timedelta(),
+        zone: str | None = None,
+        tasks: tuple[Workers, str] | None = None,
     ) -> None:
         self.url, self.table, self.settle, self.zone = url, table, settle, zone
+        self._workers: Workers | None
+        self._workers, self._variable = tasks or (None, "")
 
     @classmethod
-    def of(cls, source: PostgresSource, url: str) -> PostgresEvents:
-        """Create the source for a declaration, with the address of the database."""
-        return cls(url, source.table, source.settle, source.zone)
+    def of(cls, source: PostgresSource, url: str, workers: Workers | None = None) -> PostgresEvents:
+        """Create the source for a declaration.
+
+        Arguments:
+            source: as declared.
+            url: address of the database.
+            workers: read the rows; where they are other processes, these have the address in the
+                declared variable. Default: this process reads.
+        """
+        tasks = None if workers is None else (workers, source.url_env)
+        return cls(url, source.table, source.settle, source.zone, tasks)
 
     def pull(
         self, name: str, stream: Stream, as_of: datetime, cache: Cache, progress: Progress
@@ -87,19 +109,19 @@ class PostgresEvents:
         held = [one.pulled is None or one.pulled.sha256 in cache for one in noted]
         increments = noted[: held.index(False)] if False in held else noted
         if not increments or parse_instant(increments[-1].upto) < utc(as_of):
-            with self._transaction(name, stream) as connection:
+            with read_transaction(self.url, self._place(name, stream)) as connection:
                 on_clock = self._check_columns(name, stream, connection)
                 pull = _Pull(name, stream, connection, cache, progress, on_clock)
                 noted = self._with_late_rows(pull, noted)
                 increments = noted[: held.index(False)] if False in held else noted
                 # pull increments whose objects were lost again with the same bounds, then new rows
                 ends = [one.upto for one in noted[len(increments) :]]
+                starts = [increments[-1].upto if increments else None, *ends]
+                spans = [*zip(starts, ends, strict=False)]
                 end = min(utc(as_of), self._settled(connection)) if self.settle else utc(as_of)
                 if end > max(map(parse_instant, (one.upto for one in noted)), default=_NEVER):
-                    ends.append(instant_text(end))
-                for end_text in ends:
-                    after = increments[-1].upto if increments else None
-                    increments.append(self._increment(pull, after=after, upto=end_text))
+                    spans += self._divided(pull, starts[-1], instant_text(end))
+                increments += self._increments(pull, spans)
             cache.keep_note("increments", about, [one.as_json() for one in increments])
         return tuple(one.pulled for one in increments if one.pulled is not None)
 
@@ -109,7 +131,7 @@ class PostgresEvents:
     def newest_day(self, name: str, stream: Stream, as_of: datetime) -> date | None:
         """See ``EventSource.newest_day``; fast where the column of known time has an index."""
         delay = stream.known_delay or timedelta()
-        with self._transaction(name, stream) as connection:
+        with read_transaction(self.url, self._place(name, stream)) as connection:
             columns = self._columns(name, stream, connection)
             column = self._value(self._on_clock(columns, stream), self._time_column(stream))
             query = sql.SQL("SELECT max({0}) FROM {1} WHERE {0} <= %s").format(
@@ -133,52 +155,81 @@ class PostgresEvents:
             "stream": stream.digest,
         }
 
-    def _increment(self, pull: _Pull, *, after: str | None, upto: str) -> Increment:
-        name, stream, connection = pull.name, pull.stream, pull.connection
-        cache, progress = pull.cache, pull.progress
-        rows, checksum = self._checksum(pull, after, upto)
-        key = f"{self.table}/known-{after or 'ever'}-to-{upto}"
-        if not rows:
-            return Increment(upto=upto, rows=0, checksum=checksum, pulled=None)
-        wanted = stored_types(stream)
+    def _increments(
+        self, pull: _Pull, spans: Sequence[tuple[str | None, str]]
+    ) -> Iterator[Increment]:
+        """The rows that became known in each span of time, once they are in the cache."""
+        ranges = [self._range(pull, after, upto) for after, upto in spans]
+        progress = partial(_report, pull)
+        if self._workers is None or self._workers.here:
+            found: Iterator[RangeRows] = (
+                read_range(pull.connection, one, progress) for one in ranges
+            )
+        else:
+            shared = self._shared(pull.connection) if ranges else ""
+            place = self._place(pull.name, pull.stream)
+            found = self._workers.map(
+                read_shared_range, [SharedRange(one, place, shared) for one in ranges]
+            )
+        for (after, upto), (rows, checksum, sha256, size) in zip(spans, found, strict=True):
+            pulled = None
+            if sha256 is not None:
+                key = f"{self.table}/known-{after or 'ever'}-to-{upto}"
+                pulled = PulledObject(key=key, sha256=sha256, size=size, etag=checksum)
+            yield Increment(upto=upto, rows=rows, checksum=checksum, pulled=pulled)
+
+    def _range(self, pull: _Pull, after: str | None, upto: str) -> Range:
+        wanted = stored_types(pull.stream)
         columns = sql.SQL(", ").join(
             sql.SQL(_CASTS[kind]).format(self._value(pull.on_clock, column))
             for column, kind in wanted.items()
         )
-        where, values = self._between(pull, after, upto)
-        query = sql.SQL("SELECT {} FROM {} WHERE {}").format(columns, self._table(), where)
-        schema = pa.schema([(column, ARROW_TYPES[kind]) for column, kind in wanted.items()])
+        where, bounds = self._between(pull, after, upto)
+        rows = sql.SQL("SELECT {} FROM {} WHERE {}").format(columns, self._table(), where)
+        return Range(
+            summed=self._summed(pull, where).as_bytes(pull.connection),
+            rows=rows.as_bytes(pull.connection),
+            bounds=tuple(bounds),
+            schema=pa.schema([(column, ARROW_TYPES[kind]) for column, kind in wanted.items()]),
+            cache=pull.cache,
+        )
 
-        def fetch(to: Path) -> None:
-            done = 0
-            with (
-                connection.cursor("gauntlet_events", binary=True) as cursor,
-                pq.ParquetWriter(to, schema, compression="zstd") as writer,
-            ):
-                cursor.itersize = _BATCH
-                cursor.execute(query, values)
-                while batch := cursor.fetchmany(_BATCH):
-                    arrays = [
-                        pa.array(column, pa.int64()).cast(kind)
-                        if pa.types.is_timestamp(kind)
-                        else pa.array(column, kind)
-                        for column, kind in zip(zip(*batch, strict=True), schema.types, strict=True)
-                    ]
-                    writer.write_batch(pa.record_batch(arrays, schema=schema))
-                    done += len(batch)
-                    progress(f"{name}: pulled {done} of {rows} new rows")
+    def _divided(self, pull: _Pull, after: str | None, upto: str) -> list[tuple[str | None, str]]:
+        """A span of time in parts for the tasks of a cluster, at full hours; else as it is.
 
-        sha256 = cache.add(fetch)
-        size = cache.object(sha256).stat().st_size
-        pulled = PulledObject(key=key, sha256=sha256, size=size, etag=checksum)
-        return Increment(upto=upto, rows=rows, checksum=checksum, pulled=pulled)
+        All but the last have at least ``_PART`` rows: without an index each reads the whole table.
+        """
+        if self._workers is None or self._workers.here:
+            return [(after, upto)]
+        known = self._value(pull.on_clock, self._time_column(pull.stream))
+        where, bounds = self._between(pull, after, upto)
+        query = sql.SQL(
+            "SELECT date_trunc('hour', {}), count(*) FROM {} WHERE {} GROUP BY 1 ORDER BY 1"
+        ).format(known, self._table(), where)
+        hours = pull.connection.execute(query, bounds).fetchall()
+        least = max(_PART, -(-sum(rows for _, rows in hours) // _MOST_PARTS))
+        ends, held = list[str](), 0
+        for hour, rows in hours[:-1]:
+            held += rows
+            if held >= least:
+                end = utc(hour) + timedelta(hours=1) + (pull.stream.known_delay or timedelta())
+                ends.append(instant_text(end))
+                held = 0
+        return [*zip([after, *ends], [*ends, upto], strict=True)]
+
+    def _shared(self, connection: psycopg.Connection[Any]) -> str:
+        """The name by which other connections see what this one sees, until it ends."""
+        row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+        if row is None:
+            raise ValueError("PostgreSQL returned no row for its snapshot")
+        return str(row[0])
 
     def _columns(
         self, name: str, stream: Stream, connection: psycopg.Connection[Any]
     ) -> list[TableColumn]:
         """The columns of the table, which fit the declaration."""
         found = connection.execute(COLUMNS_QUERY, [self._table().as_string(connection)]).fetchall()
-        where = self._place(name)
+        where = self._place(name, stream).stream
         if not found:
             raise DataError(
                 "there is no such table, or it cannot be seen",
@@ -209,7 +260,7 @@ class PostgresEvents:
         if missing and missing[0]:
             raise DataError(
                 "a time is missing",
-                where=self._place(name),
+                where=self._place(name, stream).stream,
                 got=f"{counted(missing[0], 'row')} without {column}",
                 wanted="a known time in every row",
                 hint="mend the table: a row that never became known cannot be an event",
@@ -232,7 +283,7 @@ class PostgresEvents:
         for one in increments:
             rows, checksum = self._checksum(pull, after, one.upto)
             if (rows, checksum) != (one.rows, one.checksum):
-                fresh = self._increment(pull, after=after, upto=one.upto)
+                [fresh] = self._increments(pull, [(after, one.upto)])
                 lost = _lost_rows(pull, one, fresh)
                 if lost:
                     raise self._rewritten(pull, one, rows, lost)
@@ -281,16 +332,18 @@ class PostgresEvents:
         return utc(row[0])
 
     def _checksum(self, pull: _Pull, after: str | None, upto: str) -> tuple[int, str]:
-        columns = sql.SQL(", ").join(map(sql.Identifier, stored_types(pull.stream)))
         where, values = self._between(pull, after, upto)
-        query = sql.SQL(
-            "SELECT count(*), coalesce(sum(hashtextextended(ROW({})::text, 0)::numeric), 0)::text "
-            "FROM {} WHERE {}"
-        ).format(columns, self._table(), where)
-        row = pull.connection.execute(query, values).fetchone()
+        row = pull.connection.execute(self._summed(pull, where), values).fetchone()
         if row is None:
             raise ValueError("PostgreSQL returned no row for an aggregate")
         return int(row[0]), str(row[1])
+
+    def _summed(self, pull: _Pull, where: sql.Composable) -> sql.Composed:
+        columns = sql.SQL(", ").join(map(sql.Identifier, stored_types(pull.stream)))
+        return sql.SQL(
+            "SELECT count(*), coalesce(sum(hashtextextended(ROW({})::text, 0)::numeric), 0)::text "
+            "FROM {} WHERE {}"
+        ).format(columns, self._table(), where)
 
     def _between(
         self, pull: _Pull, after: str | None, upto: str
@@ -316,47 +369,14 @@ class PostgresEvents:
     def _table(self) -> sql.Identifier:
         return sql.Identifier(*self.table.split("."))
 
-    def _place(self, name: str) -> str:
-        return f"stream {name}, table {self.table} at {public_address(self.url, self.table)}"
+    def _place(self, name: str, stream: Stream) -> Place:
+        address = public_address(self.url, self.table)
+        where = f"stream {name}, table {self.table} at {address}"
+        return Place(where, time_names(stream), self._variable)
 
-    @contextmanager
-    def _transaction(self, name: str, stream: Stream) -> Iterator[psycopg.Connection[Any]]:
-        where = self._place(name)
-        try:
-            with psycopg.connect(
-                self.url,
-                connect_timeout=int(attempt_s(2)),  # a name can have two addresses
-                options="-c timezone=UTC -c datestyle=ISO",
-            ) as connection:
-                connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                connection.read_only = True
-                yield connection
-        except (psycopg.DataError, psycopg.errors.FeatureNotSupported) as cause:
-            raise DataError(
-                "PostgreSQL holds a value that cannot be read",
-                where=where,
-                got=str(cause).strip(),
-                wanted=f"finite times and numbers that fit the declared type; {time_names(stream)}",
-                hint="mend the row",
-            ) from cause
-        except psycopg.errors.InsufficientPrivilege as cause:
-            raise Unavailable(
-                "the role of a PostgreSQL stream may not read its table",
-                where=where,
-                got=str(cause).strip(),
-                hint="grant it USAGE on the schema and SELECT on the table",
-            ) from cause
-        except (
-            psycopg.OperationalError,
-            psycopg.InterfaceError,
-            psycopg.ProgrammingError,
-        ) as cause:
-            raise Unavailable(
-                "PostgreSQL did not answer what was asked",
-                where=where,
-                got=str(cause).strip(),
-                hint="run again when it does: what was pulled is kept",
-            ) from cause
+
+def _report(pull: _Pull, message: str) -> None:
+    pull.progress(f"{pull.name}: {message}")
 
 
 def _lost_rows(pull: _Pull, before: Increment, now: Increment) -> int:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class ThisProcess:
     """The port ``Workers``: each item is worked on when its result is asked for."""
 
+    here = True
+
     def map(
         self, work: Callable[[Connect, Item], Result], items: Sequence[Item]
     ) -> Iterator[Result]:

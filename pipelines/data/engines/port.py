@@ -19,6 +19,11 @@ Connect = Callable[[], "duckdb.DuckDBPyConnection"]
 class Workers(Protocol):
     """Processes that work on items: this one, or the executors of a cluster."""
 
+    @property
+    def here(self) -> bool:
+        """Whether this process works on the items, one after the other."""
+        ...
+
     def map(
         self, work: Callable[[Connect, Item], Result], items: Sequence[Item]
     ) -> Iterator[Result]:

@@ -51,6 +51,8 @@ class SparkEngine:
         SpecError: when PySpark is not installed.
     """
 
+    here = False
+
     def __init__(self, address: str, cache: Path) -> None:
         if find_spec("pyspark") is None:
             raise SpecError(
@@ -93,6 +95,7 @@ class SparkDatabase:
     """
 
     reads_objects = False
+    here = False
 
     @property
     def version(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,9 +18,14 @@ from pipelines.data.engines.tables import open_engine
 from pipelines.data.events import FileEvents
 from pipelines.data.objects import ObjectStore
 from pipelines.data.reader import EventReader
-from tests.support.servers import running_s3
+from tests.support.servers import free_port, running_s3
+from tests.support.services.spark_servers import standalone_cluster
 
+PORT = free_port()  # of the master of a standalone cluster
 SPARK = os.environ.get("ENGINE") or "local-cluster[2,1,2048]"  # two workers, each a process
+if SPARK == "standalone":
+    SPARK = f"spark://127.0.0.1:{PORT}"
+DATABASE = "GAUNTLET_ENGINES_DATABASE"
 # Tables are small. With 200 partitions, the default, most of the time goes to tasks without rows.
 OPTIONS = """\
 spark.driver.memory 2g
@@ -43,8 +49,34 @@ def bucket() -> Iterator[str]:
         yield "s3://events"
 
 
+@pytest.fixture(scope="session")
+def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Address of a database, which executors find in ``DATABASE``; none without PostgreSQL."""
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            url: str = request.getfixturevalue("new_postgres_database")()
+        except pytest.skip.Exception:
+            yield None
+            return
+        patch.setenv(DATABASE, url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A standalone cluster, whose executors have the environment of this moment."""
+    with standalone_cluster(PORT, tmp_path_factory.mktemp("cluster")):
+        yield
+
+
 @pytest.fixture
-def spark(shared: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
+def spark(
+    shared: Path,
+    bucket: str,
+    database: str | None,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Engine:
     """Spark, where it is installed: see `make spark-test`."""
     if find_spec("pyspark") is None:
         pytest.skip("PySpark is not installed here: see `make spark-test`")
@@ -54,6 +86,9 @@ def spark(shared: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
     (shared / "conf" / "spark-defaults.conf").write_text(OPTIONS)
     monkeypatch.setenv("SPARK_CONF_DIR", str(shared / "conf"))
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    if SPARK.endswith(f":{PORT}"):
+        request.getfixturevalue("cluster")
     return open_engine(SPARK, shared)
 
 

@@ -120,7 +120,7 @@ def used(folder: Path, engine: str) -> dict[str, Any]:
         By command and instant: its report. Retrainings also have the SHA-256 of each file of the
         run and of its version; the second one has a champion and its envelope.
     """
-    home = folder / engine.partition("[")[0]
+    home = folder / engine.partition("[")[0].partition(":")[0]
     settings = Settings(
         home=home,
         store=str(folder / "store"),
