@@ -41,25 +41,19 @@ from tests.support.rollout_factory import (
     WAIT,
     Traffic,
     at,
-    challenged,
     run_canary,
     sales_factor,
+    shared_challenger,
     step,
     verdicts,
     write_sales,
 )
 
 
-@pytest.fixture(scope="module")
-def waits(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
-    """Version 2 passed every offline gate and waits. Copy it before changing anything."""
-    return challenged(tmp_path_factory.mktemp("waits"))
-
-
 @pytest.fixture
-def pharmacy(waits: Pharmacy, tmp_path: Path) -> Pharmacy:
-    """One with its own home and its own store."""
-    return waits.twin(tmp_path)
+def pharmacy(tmp_path: Path) -> Pharmacy:
+    """Version 2 passed every offline gate and waits."""
+    return shared_challenger().twin(tmp_path)
 
 
 def serves(pharmacy: Pharmacy) -> tuple[str | None, str | None]:

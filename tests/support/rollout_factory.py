@@ -103,6 +103,12 @@ def challenged(
     return pharmacy
 
 
+def shared_challenger() -> Pharmacy:
+    """What ``challenged`` makes by default, made once for a test run; only to be copied."""
+    folder = built_once("challenged", challenged)
+    return Pharmacy(folder / "home", str(folder / "store"))
+
+
 def first_version(folder: Path, *, mlflow: bool = False) -> Pharmacy:
     """Version 1 made on FIRST, and events until SECOND; versions as in ``challenged``."""
     first = built_once(f"first-mlflow-{mlflow}", partial(_first_version, mlflow=mlflow))

@@ -77,7 +77,7 @@ def test_an_hour_of_flipped_labels_is_named_and_not_learned(tmp_path: Path) -> N
     assert done.evidence.update.saved.points.end == POISONED + 4 * HOUR
 
 
-@pytest.mark.parametrize("later", [2, 12])
+@pytest.mark.parametrize("later", [pytest.param(2, marks=pytest.mark.proof), 12])
 def test_an_hour_in_another_unit_fails_the_contract_and_stays_rejected(
     of_another_unit: VisitsHome, tmp_path: Path, later: int
 ) -> None:

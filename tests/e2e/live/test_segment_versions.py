@@ -22,7 +22,7 @@ from pipelines.release.lineages import branch
 from tests.support.live.segment_champion import points_of, win_segments
 from tests.support.live.served_log import as_computed, changed, log_predictions
 from tests.support.pharmacy import ON_HAND, SECOND, WEEK, Pharmacy, sold
-from tests.support.rollout_factory import BUDGET, DAY, ROLLOUT, at, challenged, step
+from tests.support.rollout_factory import BUDGET, DAY, ROLLOUT, at, shared_challenger, step
 
 SEGMENT = "cetirizine"
 PARITY = ("availability.parity", "availability.segment_parity")
@@ -32,7 +32,7 @@ SERVING = {"every": "6h", "delay": "15m"}
 @pytest.fixture(scope="module")
 def promoted(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
     """Version 1 counts the sales of two days; version 2, of one medicine, those of fourteen."""
-    pharmacy = challenged(tmp_path_factory.mktemp("promoted"))
+    pharmacy = shared_challenger().twin(tmp_path_factory.mktemp("promoted"))
     win_segments(at(pharmacy, SECOND), "medicine", SEGMENT, at=SECOND)
     return pharmacy
 

@@ -9,7 +9,7 @@ from pipelines.flows.monitor.run import monitor
 from pipelines.release.rollback import RollbackRequest, rollback_segments
 from tests.support.live.segment_champion import win_segments
 from tests.support.pharmacy import SECOND, WEEK, Pharmacy, write_days
-from tests.support.rollout_factory import at, challenged
+from tests.support.rollout_factory import at, shared_challenger
 
 SEGMENT = "cetirizine"
 NOW = SECOND + 5 * WEEK
@@ -23,7 +23,7 @@ def weekly(pharmacy: Pharmacy) -> dict[date, float | None]:
 
 
 def test_a_week_counts_with_the_segments_champion_of_that_time(tmp_path: Path) -> None:
-    challenger = challenged(tmp_path / "waits")
+    challenger = shared_challenger().twin(tmp_path / "waits")
     write_days(Path(challenger.store), SECOND, NOW)
     promoted = challenger.twin(tmp_path / "promoted")
     alone = weekly(challenger)
