@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.core.errors import Unavailable
+from pipelines.core.patience import ANSWER_S
 
 FOLDER = "spark.gauntlet.folder"  # a setting of the session: see ``SparkEngine``
 
@@ -58,6 +59,8 @@ def session_at(address: str, folder: Path) -> Any:
         builder = builder.config(name, value)
     try:
         session = builder.getOrCreate()
+        if remote:
+            session.client.set_retry_policies([_brief_retries()])
         session.conf.set(FOLDER, os.fspath(folder.absolute()))
     except (PySparkException, Py4JError, OSError, RuntimeError) as cause:
         raise Unavailable(
@@ -73,11 +76,17 @@ def session_at(address: str, folder: Path) -> Any:
     return session
 
 
+def _brief_retries() -> Any:
+    """How long a server of Spark Connect may be away; Spark's own default is ten minutes."""
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    longest_ms = int(ANSWER_S * 1000 * 2 / 3)
+    return DefaultPolicy(max_retries=5, max_backoff=longest_ms)  # 4.3 s, and the longest
+
+
 @contextmanager
 def loss_as_error(session: Any) -> Iterator[None]:
     """Turn the errors of a session that was lost into an ``Unavailable`` error.
-
-    A lost server of Spark Connect is not recognized.
 
     Raises:
         Unavailable: when the block failed and the session has ended.
@@ -85,7 +94,7 @@ def loss_as_error(session: Any) -> Iterator[None]:
     try:
         yield
     except Exception as cause:
-        if not _is_lost(session):
+        if not _is_lost(session, cause):
             raise
         raise Unavailable(
             "the session of Spark was lost",
@@ -95,16 +104,27 @@ def loss_as_error(session: Any) -> Iterator[None]:
         ) from cause
 
 
-def _is_lost(session: Any) -> bool:
+def _is_lost(session: Any, cause: Exception) -> bool:
     from py4j.protocol import Py4JError
     from pyspark.sql.utils import is_remote
 
     if is_remote():
-        return False
+        return _server_is_lost(cause)
     try:
         return bool(session.sparkContext._jsc.sc().isStopped())
     except (Py4JError, OSError):  # its JVM has ended
         return True
+
+
+def _server_is_lost(cause: BaseException | None) -> bool:
+    """Whether a server of Spark Connect did not answer in all attempts."""
+    from pyspark.errors.exceptions.base import RetriesExceeded
+
+    while cause is not None:
+        if isinstance(cause, RetriesExceeded):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _stop(session: Any) -> None:

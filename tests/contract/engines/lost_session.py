@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,12 @@ def die() -> None:
     gateway.proc.wait()
 
 
-def main(address: str, folder: Path) -> None:
+def kill_server(group: int) -> None:
+    """Kill the processes of a server of Spark Connect."""
+    os.killpg(group, signal.SIGKILL)
+
+
+def main(address: str, folder: Path, server: str = "") -> None:
     engine = open_engine(address, folder)
 
     def query(before: Callable[[], None]) -> None:
@@ -37,7 +43,7 @@ def main(address: str, folder: Path) -> None:
 
     steps: list[Callable[[], Any]] = [
         lambda: query(lambda: None),
-        lambda: query(die),
+        lambda: query(partial(kill_server, int(server)) if server else die),
         lambda: [*engine.map(same, [1])],
     ]
     for step in steps:
@@ -48,4 +54,4 @@ def main(address: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
