@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import ibis
@@ -153,16 +155,19 @@ class StreamChunks:
             )
         ]
         if open_:
+            # Few values are outside: only their rows are grouped.
             table = self._within(open_)
-            counts = {
-                name: (~_missing(table, name) & table[name].between(low, high))
-                .fill_null(False)
-                .sum()
+            outside = {
+                name: ~table[name].between(low, high) & ~_missing(table, name)
                 for name, (low, high) in ranges.items()
             }
-            for row in _by_chunk(table.group_by(CHUNK).aggregate(**counts)):
+            some = table.filter(reduce(or_, outside.values()))
+            counts = some.group_by(CHUNK).aggregate(
+                **{name: where.fill_null(False).sum() for name, where in outside.items()}
+            )
+            for row in _by_chunk(counts):
                 for name in ranges:
-                    found[name][row[CHUNK]] = row[name]
+                    found[name][row[CHUNK]] -= row[name]
         return {name: list(counts.values()) for name, counts in found.items()}
 
     def categories(self, chunks: Chunks) -> dict[str, list[Counted]]:
@@ -189,13 +194,14 @@ class StreamChunks:
 
     def _within(self, numbers: Sequence[int]) -> ibis.Table:
         """The rows of some chunks; those of the stretch that holds them are looked at."""
-        start, end = self._window(min(numbers)).start, self._window(max(numbers)).end
+        first, last = min(numbers), max(numbers)
+        start, end = self._window(first).start, self._window(last).end
         known = self._rows.known_time
-        return self._rows.filter(
-            known >= start.replace(tzinfo=None),
-            known < end.replace(tzinfo=None),
-            self._rows[CHUNK].isin(numbers),
+        stretch = self._rows.filter(
+            known >= start.replace(tzinfo=None), known < end.replace(tzinfo=None)
         )
+        without_gap = len({*numbers}) == last - first + 1
+        return stretch if without_gap else stretch.filter(stretch[CHUNK].isin(numbers))
 
     def _found(self) -> dict[int, ChunkFacts]:
         """The facts of all chunks; those that are not kept are measured, and then kept."""
@@ -243,7 +249,7 @@ class StreamChunks:
         distinct = {
             row[CHUNK]: {name: row[f"distinct.{name}"] for name in self.texts} for row in rows
         }
-        texts = self._counted(table, distinct)
+        texts = self._counted(distinct)
         return {
             row[CHUNK]: ChunkFacts(
                 rows=row["rows"],
@@ -258,16 +264,13 @@ class StreamChunks:
             for row in rows
         }
 
-    def _counted(
-        self, table: ibis.Table, distinct: dict[int, dict[str, int]]
-    ) -> dict[int, dict[str, dict[str, int]]]:
+    def _counted(self, distinct: dict[int, dict[str, int]]) -> dict[int, dict[str, dict[str, int]]]:
         """The rows of each text, by chunk and column, in columns with few texts in the chunk.
 
         Columns are counted together in one query, and each is summed from these counts in another.
 
         Arguments:
-            table: rows of some chunks.
-            distinct: about how many texts each column has in each chunk.
+            distinct: about how many texts each column has in each chunk with rows.
         """
         found: dict[int, dict[str, dict[str, int]]] = {number: {} for number in distinct}
         together: dict[tuple[str, ...], list[int]] = {}
@@ -277,7 +280,7 @@ class StreamChunks:
             found[number] = {name: {} for name in few}
         for columns, numbers in together.items():
             if columns:
-                rows = table.filter(table[CHUNK].isin(numbers))
+                rows = self._within(numbers)
                 with rows.group_by([CHUNK, *columns]).aggregate(_count()).cache() as counts:
                     every = ibis.union(*(_summed(counts, name) for name in columns))
                     for row in _by_chunk(every):
