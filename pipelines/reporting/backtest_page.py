@@ -35,11 +35,11 @@ HEADS = (
 
 
 def backtest_page(report: BacktestReport) -> str:
-    """The whole page; the same report gives the same text."""
+    """The whole page. It has no measured time, so the same backtest gives the same text."""
     facts = (
         f"{report.metric}, minimum effect {report.minimum_effect:g}; {len(report.weeks)} weeks "
         f"from {report.weeks[0]} to {report.weeks[-1]}, {sum(report.points):,} labelled points; "
-        f"{report.candidates} candidates, {report.fits} fits in {report.fit_seconds:,.0f} s"
+        f"{report.candidates} candidates, {report.fits} fits"
     )
     late = (
         f"{report.late_labels:,} labels changed after they had matured; each Monday used those "

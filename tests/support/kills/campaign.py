@@ -31,6 +31,7 @@ from typing import Any
 from tests.support.kills.command_server import Ended, Order
 from tests.support.kills.scenarios import SCENARIOS, Command, evidence_of_review
 from tests.support.pharmacy import ROOT, Pharmacy
+from tests.support.processes.forked import Forked, Surroundings
 
 MOST_KILLS = 3  # of one command in a row
 RESTORE_S = 2.0  # time that a trial takes besides its command, about
@@ -132,13 +133,21 @@ def copy(folder: Path, target: Path) -> None:
     shutil.copytree(folder / "store", target / "store", copy_function=os.link)
 
 
+def prepare(command: Command, server: Server) -> None:
+    """Prepare a command in a new process: this one keeps connections to databases of this path."""
+    inherits = Surroundings(os.environ, ROOT, server.output, server.output)
+    server.output.unlink(missing_ok=True)
+    if Forked(command.prepare, pharmacy_in(server.folder / "work"), inherits=inherits).wait():
+        raise RuntimeError(f"before {command.name}: {server.output.read_text()}")
+
+
 def run_undisturbed(server: Server, name: str, commands: Sequence[Command]) -> list[Undisturbed]:
     """Run the commands of a scenario, and keep the folder before each."""
     work, found = server.folder / "work", []
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     for number, command in enumerate(commands):
-        command.prepare(pharmacy_in(work))
+        prepare(command, server)
         before = server.folder / "before" / f"{name}-{number}"
         copy(work, before)
         ended = server.run(command.words, command.now)

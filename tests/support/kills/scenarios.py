@@ -31,7 +31,7 @@ from tests.support.rollout_factory import (
 
 DAY = timedelta(days=1)
 SERVING = {"every": "1h", "delay": "15m", "ttl": "9000d"}
-Prepare = Callable[[Pharmacy], object]
+Prepare = Callable[[Pharmacy], None]
 
 
 def nothing(_: Pharmacy) -> None:
