@@ -93,14 +93,18 @@ class FrameWeeks:
             self._copy([files[monday] for monday in sorted(files)], start, None, path)
         self.kept.prune()
 
-    def keep_newest(self, later: Path) -> None:
+    def keep_newest(self, start: datetime, later: Path) -> None:
         """Keep the weeks that later events can change, cut from the frame of a later instant.
 
-        A label that had matured by ``as_of`` has to be the same at both instants.
+        A label that had matured by ``as_of`` has to be the same at both instants. Nothing is kept
+        of a frame that lacks points of these weeks: it is read by frames that begin earlier.
 
         Arguments:
+            start: zoned; the first instant of ``later``.
             later: what ``write`` wrote as of a later instant, of the same events and declaration.
         """
+        if start > self._first_open:
+            return
         matured = f"CASE WHEN matured_at <= {_timestamp(self.as_of)} THEN label END AS label"
         columns = "*" if self.spec.label is None else f"* REPLACE ({matured})"
         until = f"decision_time <= {_timestamp(self.as_of)}"

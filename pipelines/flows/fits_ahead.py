@@ -170,17 +170,20 @@ def _history(requests: Sequence[Request], collaborators: RetrainCollaborators) -
     events = collaborators.open_events(spec)
     span = Window(split_plan(spec, dates[0]).train.start, dates[-1])
     with working_folder("gauntlet-fits-") as folder, events.shared_connection():
+        # Rows may be added to an old day at any time. These snapshots are older than the frame, so
+        # each of their rows is in it. Labels of excluded rows are not compared.
+        earlier = [] if spec.split.exclude else dates[:-1]
+        known = [events.snapshot(spec.streams, as_of, keep=False) for as_of in earlier]
         snapshot = events.snapshot(spec.streams, dates[-1])
         with events.tables(snapshot, spec.streams) as tables:
             write_points(events, spec.frame, snapshot, tables, span.start, folder / FRAME)
             rows = read_rows(spec, folder / FRAME, span)
             changed = labels_that_changed(events, spec, snapshot, rows, dates, progress)
-            # Labels of excluded rows are not compared.
-            final = [] if spec.split.exclude else [one for one in dates[:-1] if one not in changed]
-            for as_of in final:
-                progress(f"points as of {as_of.date()}")
-                known = events.snapshot(spec.streams, as_of, keep=False)
-                keep_newest_weeks(events, spec.frame, known, tables, folder / FRAME)
+            for one in known:
+                if one.as_of not in changed:
+                    progress(f"points as of {one.as_of.date()}")
+                    frame = (tables, span.start, folder / FRAME)
+                    keep_newest_weeks(events, spec.frame, one, *frame)
     return History(spec, rows, changed)
 
 

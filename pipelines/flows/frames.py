@@ -121,6 +121,7 @@ def keep_newest_weeks(
     frame: FrameSpec,
     snapshot: Snapshot,
     tables: Mapping[str, ibis.Table],
+    start: datetime,
     later: Path,
 ) -> None:
     """Keep the newest weeks of a snapshot for ``write_points``, from points of a later instant.
@@ -129,9 +130,9 @@ def keep_newest_weeks(
         events, frame: as for ``write_points``.
         snapshot: of an earlier instant; its labels that had matured are those of ``later``.
         tables: of the later snapshot, in an open connection.
-        later: the file that ``write_points`` wrote of it.
+        start, later: from where and to which file ``write_points`` wrote its points.
     """
-    _weeks_of(events, frame, snapshot, tables, {}).keep_newest(later)
+    _weeks_of(events, frame, snapshot, tables, {}).keep_newest(start, later)
 
 
 def _weeks_of(

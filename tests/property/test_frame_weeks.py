@@ -117,22 +117,23 @@ def test_kept_weeks_give_the_frame_that_is_computed_at_once(
 def test_weeks_cut_from_a_later_frame_are_those_of_the_earlier_instant(
     kind: Kind, data: st.DataObject
 ) -> None:
-    """As a backfill keeps them; a week whose labels changed since is computed."""
+    """As a backfill keeps them; what changed since, or begins too late, is computed."""
     streams = {name: data.draw(weeks_of_events()) for name in ("sales", "visits")}
     spec = data.draw(declarations(kind))
     earlier = START + timedelta(days=data.draw(st.integers(30, 50)), hours=7)
     last = START + timedelta(days=56, hours=7)
+    start = FIRST + timedelta(days=data.draw(st.sampled_from([0, 0, 10, 20, 27])))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         opened = reader(folder, folder / "store", streams)
         now, then = (opened.snapshot(spec.streams, at) for at in (last, earlier))
         path = folder / "frame.parquet"
         with opened.tables(now, spec.streams) as tables:
-            write_points(opened, spec.frame, now, tables, FIRST, path)
-            rows = read_rows(spec, path, Window(FIRST, last))
+            write_points(opened, spec.frame, now, tables, start, path)
+            rows = read_rows(spec, path, Window(start, last))
             changed = labels_that_changed(opened, spec, now, rows, [earlier], print)
             if not changed:
-                keep_newest_weeks(opened, spec.frame, then, tables, path)
+                keep_newest_weeks(opened, spec.frame, then, tables, start, path)
         with opened.tables(then, spec.streams) as tables:
             write_points(opened, spec.frame, then, tables, FIRST, path)
             whole = build_frame(spec.frame, tables, earlier).to_pyarrow()

@@ -20,6 +20,8 @@ import pytest
 
 from pipelines.backtest.history import History
 from pipelines.core.errors import DataError, IntegrityError, Unavailable
+from pipelines.data.reader import EventReader
+from pipelines.data.snapshot import Snapshot
 from pipelines.flows import fits_ahead as module
 from pipelines.flows.fits_ahead import FitsAhead, fit_key, fits_ahead
 from pipelines.flows.frames import FRAME, read_rows, read_training_rows, write_points
@@ -222,6 +224,38 @@ def test_the_rows_ahead_are_those_that_a_retraining_reads(
             assert len(fitted) == (most or len(read))
             pd.testing.assert_frame_equal(frame, read)
             assert fit_key(spec, frame, 1) == fit_key(spec, fitted, 1)
+
+
+def test_events_that_arrive_while_the_points_of_all_weeks_are_read_change_no_week(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = ModelSpec.model_validate(declaration())
+    connections = connections_to(rows(), tmp_path, AS_OF)
+    parts = dataclasses.replace(connections, load_spec=lambda _: spec).retraining
+    weeks = (AS_OF - WEEK, AS_OF)
+    events, take = parts.open_events(spec), EventReader.snapshot
+
+    def then_more_rows(reader: EventReader, *what: Any, **how: Any) -> Snapshot:
+        """Repeat the rows of an old day in another file of its folder once a snapshot is taken."""
+        taken = take(reader, *what, **how)
+        day = tmp_path / "store" / "sales" / f"dt={AS_OF - 1.5 * WEEK:%Y-%m-%d}"
+        [first, *_] = sorted(day.glob("*.parquet"))
+        if not (more := first.with_name("more.parquet")).exists():
+            shutil.copy(first, more)
+        return taken
+
+    with monkeypatch.context() as while_read:
+        while_read.setattr(EventReader, "snapshot", then_more_rows)
+        with fits_ahead([Request(model="sales", as_of=at) for at in weeks], parts):
+            pass
+    snapshot, path = events.snapshot(spec.streams, weeks[0]), tmp_path / FRAME
+    start = split_plan(spec, weeks[0]).train.start
+    with events.tables(snapshot, spec.streams) as tables:
+        write_points(events, spec.frame, snapshot, tables, start, path)
+        found = pq.read_table(path)
+        shutil.rmtree(events.frames.folder)
+        write_points(events, spec.frame, snapshot, tables, start, path)
+    assert found.equals(pq.read_table(path))
 
 
 @pytest.mark.parametrize(
