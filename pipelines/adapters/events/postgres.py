@@ -21,6 +21,7 @@ from pipelines.adapters.events.postgres_range import (
     read_range,
     read_shared_range,
     read_transaction,
+    share_snapshot,
 )
 from pipelines.adapters.events.postgres_types import COLUMNS_QUERY, TableColumn, check_table
 from pipelines.core.counts import counted
@@ -166,8 +167,8 @@ class PostgresEvents:
                 read_range(pull.connection, one, progress) for one in ranges
             )
         else:
-            shared = self._shared(pull.connection) if ranges else ""
             place = self._place(pull.name, pull.stream)
+            shared = share_snapshot(pull.connection, place) if ranges else ""
             found = self._workers.map(
                 read_shared_range, [SharedRange(one, place, shared) for one in ranges]
             )
@@ -216,13 +217,6 @@ class PostgresEvents:
                 ends.append(instant_text(end))
                 held = 0
         return [*zip([after, *ends], [*ends, upto], strict=True)]
-
-    def _shared(self, connection: psycopg.Connection[Any]) -> str:
-        """The name by which other connections see what this one sees, until it ends."""
-        row = connection.execute("SELECT pg_export_snapshot()").fetchone()
-        if row is None:
-            raise ValueError("PostgreSQL returned no row for its snapshot")
-        return str(row[0])
 
     def _columns(
         self, name: str, stream: Stream, connection: psycopg.Connection[Any]

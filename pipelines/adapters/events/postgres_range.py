@@ -78,7 +78,7 @@ def read_shared_range(_: Connect, shared: SharedRange) -> RangeRows:
     Raises:
         SpecError: the variable with the address is not set where the task runs.
         DataError: the table holds a value that cannot be read.
-        Unavailable: PostgreSQL does not answer, or no longer has the snapshot.
+        Unavailable: PostgreSQL does not answer, or does not have the snapshot.
     """
     place = shared.place
     url = os.environ.get(place.variable)
@@ -90,10 +90,42 @@ def read_shared_range(_: Connect, shared: SharedRange) -> RangeRows:
             hint="set it where the executors start",
         )
     with read_transaction(url, place) as connection:
-        connection.execute(
-            sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(shared.snapshot))
-        )
+        with _sharing(place):
+            connection.execute(
+                sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(shared.snapshot))
+            )
         return read_range(connection, shared.range, lambda _: None)
+
+
+def share_snapshot(connection: psycopg.Connection[Any], place: Place) -> str:
+    """The name by which other connections see what this one sees, until its transaction ends.
+
+    The transaction is idle while tasks read, so the server's limit for idle ones is lifted in it.
+
+    Raises:
+        Unavailable: PostgreSQL cannot share the snapshot.
+    """
+    with _sharing(place):
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+    if row is None:
+        raise ValueError("PostgreSQL returned no row for its snapshot")
+    return str(row[0])
+
+
+@contextmanager
+def _sharing(place: Place) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.DatabaseError as cause:
+        raise Unavailable(
+            "connections to PostgreSQL cannot share a snapshot",
+            where=place.stream,
+            got=str(cause).strip(),
+            hint="run again if the first connection was lost; every worker and this machine have "
+            "to reach the same server and database; or use the engine duckdb, which needs one "
+            "connection",
+        ) from cause
 
 
 def read_range(connection: psycopg.Connection[Any], one: Range, progress: Progress) -> RangeRows:

@@ -11,7 +11,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from pipelines.adapters.events.postgres import PostgresEvents
-from pipelines.adapters.events.postgres_range import read_transaction
+from pipelines.adapters.events.postgres_range import Place, read_transaction, share_snapshot
 from pipelines.core.errors import DataError, SpecError, Unavailable
 from pipelines.data.cache import Cache
 from pipelines.data.engines.duck import ThisProcess
@@ -173,6 +173,41 @@ def test_a_task_without_the_address_names_the_variable(
     with pytest.raises(SpecError, match="where a task of Spark runs") as raised:
         World(source, add, sales_model(), tmp_path).snapshot(DAY_10)
     assert raised.value.wanted == "the environment variable SALES_URL on each worker"
+
+
+def test_a_snapshot_that_is_gone_is_no_wrong_value(
+    postgres_url: str,
+    sales_rows: Rows,
+    sales_model: Callable[..., ModelSpec],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first connection is lost before a task begins; another server has no snapshot either."""
+
+    def lose() -> None:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    _, add = postgres_source(postgres_url)
+    add(sales_rows(range(3)))
+    monkeypatch.setenv("SALES_URL", postgres_url)
+    declared = PostgresSource(kind="postgres", table="sales", url_env="SALES_URL")
+    source = PostgresEvents.of(declared, postgres_url, InAnotherConnection(lose))
+    with pytest.raises(Unavailable, match="cannot share a snapshot"):
+        World(source, add, sales_model(), tmp_path).snapshot(DAY_10)
+
+
+def test_the_transaction_that_tasks_share_may_be_idle(postgres_url: str) -> None:
+    """Else a server that ends idle transactions would end it while tasks read."""
+    place = Place("stream sales", "", "")
+    with read_transaction(postgres_url, place) as connection:
+        connection.execute("SET idle_in_transaction_session_timeout = '1h'")
+        share_snapshot(connection, place)
+        limit = connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
+    assert limit == ("0",)
 
 
 def test_rows_younger_than_the_settling_time_wait(
