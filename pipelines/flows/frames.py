@@ -173,11 +173,13 @@ def read_training_rows(spec: ModelSpec, path: Path, window: Window) -> TrainingR
     from pipelines.training.sample import first_rank_left_out
 
     most = spec.split.max_rows
-    found = None if most is None else _labelled_points(spec, path, window)
+    file = pq.ParquetFile(path, pre_buffer=False)
+    many = most is not None and file.metadata.num_rows > most
+    found = _labelled_points(spec, path, window) if many else None
     if found is None or most is None or len(found[0]) <= most:
         rows = read_rows(spec, path, window)
         return TrainingRows(rows, labelled_rows(rows))
-    (points, ranks), file = found, pq.ParquetFile(path, pre_buffer=False)
+    points, ranks = found
     chosen = np.zeros(file.metadata.num_rows, bool)
     chosen[points.index[ranks < first_rank_left_out(ranks, most)]] = True
     parts, first = [], 0

@@ -75,7 +75,8 @@ def fit(spec: ModelSpec, frame: pd.DataFrame, seed: int) -> Fitted:
         SingleClass: when all labels are equal.
         ClassWithoutRows: when a class has no label.
         SpecError: when the estimator or one of its parameters is wrong.
-        DataError: when a label is none of the classes, or the estimator rejects the rows.
+        DataError: when a label is none of the classes, the estimator rejects the rows, or one point
+            has more of them than ``split.max_rows``.
     """
     labelled = labelled_rows(frame)
     _enough(spec, len(labelled), len(frame))
@@ -154,8 +155,9 @@ def _enough(spec: ModelSpec, labelled: int, rows: int) -> None:
             where=where,
             got=f"{labelled} rows with a label",
             wanted=f"at least {fewest}, as many as the recent window needs",
-            hint="import more history, lengthen split.train, or lower "
-            "gates.recent_window.minimum_rows",
+            hint="import more history, lengthen split.train, "
+            + _or_more_rows(spec)
+            + "or lower gates.recent_window.minimum_rows",
         )
 
 
@@ -168,7 +170,7 @@ def _target(spec: ModelSpec, label: pd.Series) -> Floats:
             where=f"{spec.name}: label",
             got=f"{len(label)} times {label.iloc[0]!r}",
             wanted="labels that differ",
-            hint="check the label's declaration and its conditions",
+            hint=_or_more_rows(spec) + "check the label's declaration and its conditions",
         )
     absent = [name for place, name in enumerate(spec.classes) if place not in found]
     if absent:
@@ -178,7 +180,12 @@ def _target(spec: ModelSpec, label: pd.Series) -> Floats:
             got=f"{len(label)} labels, none of {absent}",
             wanted="labels of every class",
             hint="lengthen split.train, "
-            + ("raise split.max_rows, " if spec.split.max_rows is not None else "")
+            + _or_more_rows(spec)
             + "or remove the class from label.classes",
         )
     return target
+
+
+def _or_more_rows(spec: ModelSpec) -> str:
+    """Part of a hint: what a sample lacks, the span may have."""
+    return "raise split.max_rows, " if spec.split.max_rows is not None else ""

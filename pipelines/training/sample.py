@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.core.arrays import Hashes
+from pipelines.core.errors import DataError
 from pipelines.training.row_sets import point_ids
 
 if TYPE_CHECKING:
@@ -77,8 +78,20 @@ def first_rank_left_out(ranks: Hashes, most: int) -> np.uint64:
     Arguments:
         ranks: of the rows of a span, shape (n,), n > most.
         most: number of rows, above zero.
+
+    Raises:
+        DataError: when the point of the lowest rank has more rows than ``most``.
     """
-    return np.uint64(np.partition(ranks, most)[most])
+    first = np.uint64(np.partition(ranks, most)[most])
+    if first == ranks.min():
+        raise DataError(
+            "one point has more labelled rows than may be fitted on",
+            where="split.max_rows",
+            got=f"{int((ranks == first).sum()):,} rows with the same keys and time",
+            wanted=f"at most {most:,}, since all rows of a point are fitted on or none",
+            hint="raise split.max_rows, or declare more keys under points.keys",
+        )
+    return first
 
 
 def _mixed(values: Hashes) -> Hashes:

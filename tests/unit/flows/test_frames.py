@@ -136,3 +136,19 @@ def test_training_rows_are_the_sample_of_all_labelled_rows(
         points.reset_index(drop=True),
         labelled[[key, "decision_time", "label"]].reset_index(drop=True),
     )
+
+
+@pytest.mark.parametrize("most", [None, 200])
+def test_a_frame_without_points_has_no_training_rows(
+    tmp_path: Path, sales_model: Callable[..., ModelSpec], most: int | None
+) -> None:
+    split = {"split": {"train": "84d", "max_rows": most}}
+    spec = ModelSpec.model_validate(sales_model().as_json() | split)
+    times = pd.Series([], dtype="datetime64[us]")
+    columns = {"shop": pd.Series([], dtype=str), "label": pd.Series([], dtype=float)}
+    columns |= {name: pd.Series([], dtype=float) for name in spec.feature_names}
+    rows = pd.DataFrame({"decision_time": times, "matured_at": times, **columns})
+    rows.to_parquet(tmp_path / FRAME, index=False)
+    window = Window(parse_instant("2026-01-02"), parse_instant("2026-01-13"))
+    read = read_training_rows(spec, tmp_path / FRAME, window)
+    assert len(read.rows) == len(read.points) == 0

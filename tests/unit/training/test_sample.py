@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipelines.core.errors import DataError
 from pipelines.core.time import Window
-from pipelines.training.fit import ClassWithoutRows, fit
+from pipelines.training.fit import ClassWithoutRows, SingleClass, fit
 from pipelines.training.sample import ROWS_OF_A_CLASS, limited_rows, point_ranks, spread_rows
 from pipelines.training.split import inside
 
@@ -140,3 +141,21 @@ def test_a_class_that_a_sample_has_lost_is_an_error_that_names_the_limit(
     rows.loc[left_out[0], "label"] = 2.0
     with pytest.raises(ClassWithoutRows, match=r"raise split\.max_rows"):
         fit(spec, rows, 1)
+
+
+def test_a_sample_with_one_class_of_two_is_an_error_that_names_the_limit(
+    classifier, frame, train
+) -> None:
+    spec, rows = classifier(**limit(700)), frame(train)
+    rows["label"] = 0.0
+    rows.loc[rows.index.difference(limited_rows(spec, rows).index), "label"] = 1.0
+    with pytest.raises(SingleClass) as raised:
+        fit(spec, rows, 1)
+    assert "raise split.max_rows" in str(raised.value.hint)
+
+
+def test_a_point_with_more_rows_than_the_limit_is_an_error(regression, frame, train) -> None:
+    rows = frame(train)
+    rows = rows.assign(shop="s001", decision_time=rows["decision_time"].iloc[0])
+    with pytest.raises(DataError, match=f"{len(rows):,} rows with the same keys and time"):
+        fit(regression(**limit(700)), rows, 1)
