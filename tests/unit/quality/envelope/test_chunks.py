@@ -14,7 +14,7 @@ from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
 
 END, WEEK = datetime(2026, 3, 9, tzinfo=UTC), timedelta(days=7)
-VALUES = {
+VALUES: dict[int, list[float | None]] = {
     -5: [1.0, 2.0, 3.0],
     -4: [0.0, 1.5, None, 9.0, 9.0],
     -3: [-5.0, math.nan, 2.0],
