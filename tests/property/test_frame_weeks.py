@@ -74,13 +74,16 @@ def reader(cache: Path, store: Path, streams: dict[str, list[Row]]) -> EventRead
     return EventReader(lambda _: dict.fromkeys(streams, source), cache)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind)))
-@settings(
+drawn = settings(
     max_examples=TIMES,
     derandomize=TIMES == 1,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind)))
+@drawn
 @given(data=st.data())
 def test_kept_weeks_give_the_frame_that_is_computed_at_once(
     kind: Kind, data: st.DataObject
@@ -107,12 +110,7 @@ def test_kept_weeks_give_the_frame_that_is_computed_at_once(
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind)))
-@settings(
-    max_examples=TIMES,
-    derandomize=TIMES == 1,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@drawn
 @given(data=st.data())
 def test_weeks_cut_from_a_later_frame_are_those_of_the_earlier_instant(
     kind: Kind, data: st.DataObject

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +67,11 @@ def postgres_source(url: str) -> tuple[EventSource, Callable[[pa.Table], None]]:
             )
 
     return PostgresEvents(url, "sales"), add
+
+
+def postgres_world(
+    url: str, sales_model: Callable[..., ModelSpec], tmp_path: Path, settle: timedelta = timedelta()
+) -> World:
+    """A source in a new table of a database; ``settle`` is its settling time."""
+    _, add = postgres_source(url)
+    return World(PostgresEvents(url, "sales", settle), add, sales_model(), tmp_path / "cache")

@@ -1,6 +1,6 @@
 """What only PostgreSQL does: late commits, rewritten history, types of its own, rights."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,12 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from pipelines.adapters.events.postgres import PostgresEvents
-from pipelines.adapters.events.postgres_range import Place, read_transaction, share_snapshot
+from pipelines.adapters.events.postgres_range import read_transaction
 from pipelines.core.errors import DataError, SpecError, Unavailable
 from pipelines.data.cache import Cache
-from pipelines.data.engines.duck import ThisProcess
-from pipelines.data.engines.port import Connect, Item, Result
 from pipelines.data.events import LateRows
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.streams import PostgresSource
-from tests.contract.events.event_world import World, postgres_source
+from tests.contract.events.event_world import World, postgres_source, postgres_world
 
 Rows = Callable[..., pa.Table]
 DAY_10 = datetime(2026, 1, 11, tzinfo=UTC)  # rows 0 to 9 are known by then, 6 hours after noon
@@ -44,18 +41,11 @@ def test_postgres_that_rewrites_history_is_found_out(
         world.snapshot(later)
 
 
-def _postgres_world(
-    url: str, sales_model: Callable[..., ModelSpec], tmp_path: Path, settle: timedelta = timedelta()
-) -> World:
-    _, add = postgres_source(url)
-    return World(PostgresEvents(url, "sales", settle), add, sales_model(), tmp_path / "cache")
-
-
 def test_rows_that_a_long_transaction_commits_late_are_read_and_reported(
     postgres_url: str, sales_rows: Rows, sales_model: Callable[..., ModelSpec], tmp_path: Path
 ) -> None:
     """The transaction begins before a snapshot and commits after it."""
-    world = _postgres_world(postgres_url, sales_model, tmp_path)
+    world = postgres_world(postgres_url, sales_model, tmp_path)
     world.add(sales_rows(range(8)))
     copied = "INSERT INTO sales SELECT 'late-' || sale, shop, units, price, paid, due, sold_at, "
     with psycopg.connect(postgres_url) as slow:
@@ -86,7 +76,7 @@ def test_rows_that_a_long_transaction_commits_late_are_read_and_reported(
 def test_a_late_row_does_not_hide_that_another_one_changed(
     postgres_url: str, sales_rows: Rows, sales_model: Callable[..., ModelSpec], tmp_path: Path
 ) -> None:
-    world = _postgres_world(postgres_url, sales_model, tmp_path)
+    world = postgres_world(postgres_url, sales_model, tmp_path)
     world.add(sales_rows(range(5)))
     world.snapshot(DAY_10)
     world.add(sales_rows([6]))
@@ -96,124 +86,10 @@ def test_a_late_row_does_not_hide_that_another_one_changed(
         world.snapshot(DAY_10 + timedelta(days=1))
 
 
-class InAnotherConnection(ThisProcess):
-    """Works as tasks of a cluster do, which have connections of their own."""
-
-    here = False
-
-    def __init__(self, before: Callable[[], None]) -> None:
-        self.before = before
-        self.items = 0
-
-    def map(
-        self, work: Callable[[Connect, Item], Result], items: Sequence[Item]
-    ) -> Iterator[Result]:
-        self.before()
-        self.items += len(items)
-        return super().map(work, items)
-
-
-@pytest.mark.parametrize("delay_h", [None, 3])
-def test_tasks_read_each_row_once_in_the_snapshot_of_the_pull(
-    postgres_url: str,
-    sales_rows: Rows,
-    sales_model: Callable[..., ModelSpec],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    delay_h: int | None,
-) -> None:
-    """Some rows lie on the borders of parts; one is committed when the first task begins."""
-    rule = {} if delay_h is None else {"known_time": {"event_time_plus": f"{delay_h}h"}}
-    source, add = postgres_source(postgres_url)
-    add(sales_rows(range(60), late_h=0))
-    model = sales_model(**rule)
-    plain = World(source, add, model, tmp_path / "plain")
-    as_of = datetime(2026, 2, 20, 12, 0, 0, 5, tzinfo=UTC)
-    wanted = plain.snapshot(as_of)
-    assert len(wanted.streams["sales"].objects) == 1
-
-    def commit_late() -> None:
-        with psycopg.connect(postgres_url) as connection:
-            connection.execute(
-                "INSERT INTO sales SELECT 'late' || clock_timestamp(), shop, units, price, paid, "
-                "due, sold_at, told_at FROM sales WHERE sale = 's7'"
-            )
-
-    monkeypatch.setattr("pipelines.adapters.events.postgres._PART", 9)
-    monkeypatch.setenv("SALES_URL", postgres_url)
-    workers = InAnotherConnection(commit_late)
-    declared = PostgresSource(kind="postgres", table="sales", url_env="SALES_URL")
-    parts = World(
-        PostgresEvents.of(declared, postgres_url, workers), add, model, tmp_path / "parts"
-    )
-    got = parts.snapshot(as_of)
-    objects = got.streams["sales"].objects
-    assert len(objects) == workers.items == 6, "nine rows each, and the rest"
-    assert got.id == wanted.id
-    assert parts.sales(got) == plain.sales(wanted)
-    workers.before = lambda: None
-    later = as_of + timedelta(days=1)
-    assert parts.snapshot(later).id == plain.snapshot(later).id != wanted.id
-    [late_rows] = [one.late for one in parts.snapshot(later).streams["sales"].objects if one.late]
-    assert late_rows.rows == 1
-
-
-def test_a_task_without_the_address_names_the_variable(
-    postgres_url: str,
-    sales_rows: Rows,
-    sales_model: Callable[..., ModelSpec],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    _, add = postgres_source(postgres_url)
-    add(sales_rows(range(3)))
-    monkeypatch.delenv("SALES_URL", raising=False)
-    declared = PostgresSource(kind="postgres", table="sales", url_env="SALES_URL")
-    source = PostgresEvents.of(declared, postgres_url, InAnotherConnection(lambda: None))
-    with pytest.raises(SpecError, match="where a task of Spark runs") as raised:
-        World(source, add, sales_model(), tmp_path).snapshot(DAY_10)
-    assert raised.value.wanted == "the environment variable SALES_URL on each worker"
-
-
-def test_a_snapshot_that_is_gone_is_no_wrong_value(
-    postgres_url: str,
-    sales_rows: Rows,
-    sales_model: Callable[..., ModelSpec],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The first connection is lost before a task begins; another server has no snapshot either."""
-
-    def lose() -> None:
-        with psycopg.connect(postgres_url, autocommit=True) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-
-    _, add = postgres_source(postgres_url)
-    add(sales_rows(range(3)))
-    monkeypatch.setenv("SALES_URL", postgres_url)
-    declared = PostgresSource(kind="postgres", table="sales", url_env="SALES_URL")
-    source = PostgresEvents.of(declared, postgres_url, InAnotherConnection(lose))
-    with pytest.raises(Unavailable, match="cannot share a snapshot"):
-        World(source, add, sales_model(), tmp_path).snapshot(DAY_10)
-
-
-def test_the_transaction_that_tasks_share_may_be_idle(postgres_url: str) -> None:
-    """Else a server that ends idle transactions would end it while tasks read."""
-    place = Place("stream sales", "", "")
-    with read_transaction(postgres_url, place) as connection:
-        connection.execute("SET idle_in_transaction_session_timeout = '1h'")
-        share_snapshot(connection, place)
-        limit = connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
-    assert limit == ("0",)
-
-
 def test_rows_younger_than_the_settling_time_wait(
     postgres_url: str, sales_rows: Rows, sales_model: Callable[..., ModelSpec], tmp_path: Path
 ) -> None:
-    world = _postgres_world(postgres_url, sales_model, tmp_path, settle=timedelta(hours=10))
+    world = postgres_world(postgres_url, sales_model, tmp_path, settle=timedelta(hours=10))
     world.add(sales_rows(range(3)))
     with psycopg.connect(postgres_url) as connection:
         connection.execute(
@@ -252,7 +128,7 @@ def test_types_of_postgres_that_are_read(
     declared: str,
     read: Any,
 ) -> None:
-    world = _postgres_world(postgres_url, sales_model, tmp_path)
+    world = postgres_world(postgres_url, sales_model, tmp_path)
     world.add(sales_rows([1]))
     with psycopg.connect(postgres_url) as connection:
         connection.execute("CREATE TYPE mood AS ENUM ('sad', 'happy')")
@@ -285,7 +161,7 @@ def test_other_types_of_postgres_are_named_with_a_remedy(
     declared: str,
     hint: str,
 ) -> None:
-    world = _postgres_world(postgres_url, sales_model, tmp_path)
+    world = postgres_world(postgres_url, sales_model, tmp_path)
     with psycopg.connect(postgres_url) as connection:
         connection.execute("CREATE DOMAIN positive AS integer CHECK (value > 0)")
         connection.execute(f"ALTER TABLE sales ADD extra {own}")
@@ -300,7 +176,7 @@ def test_times_on_the_clock_of_a_declared_zone(
     postgres_url: str, sales_rows: Rows, sales_model: Callable[..., ModelSpec], tmp_path: Path
 ) -> None:
     """A domain of timestamp, a timestamp, a date, and an instant that has a zone of its own."""
-    world = _postgres_world(postgres_url, sales_model, tmp_path)
+    world = postgres_world(postgres_url, sales_model, tmp_path)
     world.add(sales_rows(range(5)))
     with psycopg.connect(postgres_url) as connection:
         connection.execute("UPDATE sales SET due = date_trunc('day', due, 'Europe/Paris')")
@@ -343,7 +219,7 @@ def test_an_address_that_cannot_be_read_is_refused_and_not_shown(
 def test_a_role_without_rights_is_named(
     postgres_url: str, sales_rows: Rows, sales_model: Callable[..., ModelSpec], tmp_path: Path
 ) -> None:
-    world = _postgres_world(postgres_url, sales_model, tmp_path)
+    world = postgres_world(postgres_url, sales_model, tmp_path)
     world.add(sales_rows([1]))
     with psycopg.connect(postgres_url) as connection:
         connection.execute("DROP ROLE IF EXISTS stranger")
@@ -358,7 +234,7 @@ def test_a_role_without_rights_is_named(
 def test_names_in_postgres_are_exact(
     postgres_url: str, sales_rows: Rows, sales_model: Callable[..., ModelSpec], tmp_path: Path
 ) -> None:
-    world = _postgres_world(postgres_url, sales_model, tmp_path)
+    world = postgres_world(postgres_url, sales_model, tmp_path)
     world.add(sales_rows([3]))
     with psycopg.connect(postgres_url) as connection:
         connection.execute('ALTER TABLE sales ADD "Units" int DEFAULT 100')
@@ -372,7 +248,7 @@ def test_names_in_postgres_are_exact(
 def test_a_rewritten_history_that_is_accepted_is_read_as_it_is(
     postgres_url: str, sales_rows: Rows, sales_model: Callable[..., ModelSpec], tmp_path: Path
 ) -> None:
-    world = _postgres_world(postgres_url, sales_model, tmp_path)
+    world = postgres_world(postgres_url, sales_model, tmp_path)
     world.add(sales_rows(range(5)))
     world.snapshot(DAY_10)
     with psycopg.connect(postgres_url) as connection:

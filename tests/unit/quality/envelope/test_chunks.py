@@ -27,7 +27,7 @@ def test_values_in_a_range_are_counted_by_chunk() -> None:
     rows = [(END + number * WEEK, value) for number, some in VALUES.items() for value in some]
     times = pa.array([at for at, _ in rows], pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us"))
     values = pa.array([value for _, value in rows], pa.float64(), from_pandas=False)
-    stream = Stream(event_time="at", known_time="told", columns={"units": ColumnType.FLOAT})
+    stream = Stream(event_time="at", known_time="known", columns={"units": ColumnType.FLOAT})
     table = ibis.duckdb.connect().create_table(
         "rows", pa.table({"event_time": times, "known_time": times, "units": values})
     )
