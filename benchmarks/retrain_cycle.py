@@ -244,7 +244,7 @@ def compare(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, compare, tell."""
+    """Measure and compare both sides, and show the figures."""
     arguments = _arguments()
     work = HOME / f"cycle-{arguments.rows}"
     if arguments.side:
