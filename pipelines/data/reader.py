@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import ibis
 
 CHUNKS_BYTES = 1 << 28  # of the files in ``chunks``: a few kilobytes for a week of a stream
+PROBES_BYTES = 1 << 24  # of the files in ``probes``: about fifty bytes for a week of a frame
 
 Streams = Mapping[str, Stream]
 OpenSources = Callable[[Streams], Mapping[str, EventSource]]
@@ -65,6 +66,7 @@ class EventReader:
         self.engine = engine or DuckDbEngine(cache / "spill", memory)
         self.frames = KeptFiles(cache / "frames", kept_bytes)
         self.chunks = KeptFiles(cache / "chunks", CHUNKS_BYTES)
+        self.probes = KeptFiles(cache / "probes", PROBES_BYTES)
         self.memory = memory
         self._shared: _SharedConnection | None = None
 

@@ -10,6 +10,7 @@ the frame of a later instant: these are kept under a key of the snapshot.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -32,6 +33,21 @@ from pipelines.spec.frame import FrameSpec
 
 if TYPE_CHECKING:
     import ibis
+
+
+@dataclass(frozen=True)
+class FrameWeek:
+    """The rows of one week of a frame.
+
+    Arguments:
+        monday: when the week begins.
+        file: Parquet; has the rows of all of the week, and may have those of other weeks.
+        key: a hash of everything that determines the rows; ``None``: later events can change them.
+    """
+
+    monday: datetime
+    file: Path
+    key: str | None
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,16 @@ class FrameWeeks:
             path: the file to write.
 
         Raises:
+            As ``weeks``.
+        """
+        with self.weeks(start) as weeks:
+            self.write_weeks(weeks, start, path)
+
+    @contextmanager
+    def weeks(self, start: datetime) -> Iterator[list[FrameWeek]]:
+        """The weeks from that of an instant on, oldest first; their files last for the block.
+
+        Raises:
             As ``build_frame``.
             Unavailable: the disk is full.
         """
@@ -74,24 +100,27 @@ class FrameWeeks:
             for monday, key in keys.items()
             if (file := self.kept.read(key, self.progress)) is not None
         }
-        newest = self._first_open
-        if any(monday not in files for monday in weeks if monday >= newest):
+        newest = [monday for monday in weeks if monday >= self._first_open]
+        if any(monday not in files for monday in newest):
             cut = self.kept.read(self._newest_key, self.progress)
             if cut is not None:
-                weeks = [monday for monday in weeks if monday < newest]
-                files = {monday: file for monday, file in files.items() if monday < newest}
-                files[newest] = cut
+                files |= dict.fromkeys(newest, cut)
         missing = [monday for monday in weeks if monday not in files]
-        with draft_in(path.parent) as folder:
+        with draft_in(self.kept.folder) as folder:
             folder.mkdir()
             for run in _runs(missing):
-                file = files[run.start] = folder / f"{run.start:%Y-%m-%d}.parquet"
+                file = folder / f"{run.start:%Y-%m-%d}.parquet"
                 self._compute(run, file)
                 for monday in run.steps(WEEK):
+                    files[monday] = file
                     if monday in keys:
                         self._keep(keys[monday], file, week_of(monday))
-            self._copy([files[monday] for monday in sorted(files)], start, None, path)
-        self.kept.prune()
+            self.kept.prune()
+            yield [FrameWeek(monday, files[monday], keys.get(monday)) for monday in weeks]
+
+    def write_weeks(self, weeks: Sequence[FrameWeek], start: datetime, path: Path) -> None:
+        """Write the rows of ``weeks`` from an instant on; arguments as for ``write``."""
+        self._copy([*dict.fromkeys(week.file for week in weeks)], start, None, path)
 
     def keep_newest(self, start: datetime, later: Path) -> None:
         """Keep the weeks that later events can change, cut from the frame of a later instant.

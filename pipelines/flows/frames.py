@@ -12,7 +12,6 @@ from pipelines.core.files import working_folder
 from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
-from pipelines.data.engines.tables import read_parquet
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.workspace import Workspace
@@ -66,7 +65,7 @@ def write_frame(
 ) -> Frame:
     """Write a frame as of the plan's instant as Parquet, and probe it for leaks.
 
-    The probe samples all weeks, also those that were computed before.
+    The probe samples all weeks. Of those that were computed and probed before, it has the result.
 
     Arguments:
         events, spec, snapshot: as for ``write_points``.
@@ -76,21 +75,17 @@ def write_frame(
     """
     import pyarrow.parquet as pq
 
-    from pipelines.gates.availability.leak_probe import probe_leaks
+    from pipelines.gates.availability.kept_probes import KeptProbes
 
+    start = start or plan.train.start
+    kept = KeptProbes(events.probes, PROBED_POINTS, PROBE_SEED, events.progress)
     with events.tables(snapshot, spec.streams) as tables:
-        path = workspace.write(
-            FRAME,
-            lambda draft: write_points(
-                events, spec.frame, snapshot, tables, start or plan.train.start, draft
-            ),
-        )
-        written = read_parquet(next(iter(tables.values())).get_backend(), path)
-        findings = probe_leaks(
-            spec.frame, tables, written, plan.as_of, sample=PROBED_POINTS, seed=PROBE_SEED
-        )
+        frame = _weeks_of(events, spec.frame, snapshot, tables)
+        with frame.weeks(start) as weeks:
+            path = workspace.write(FRAME, lambda draft: frame.write_weeks(weeks, start, draft))
+            found = kept.probe(spec.frame, tables, weeks, plan.as_of)
     rows = pq.read_metadata(path).num_rows
-    return Frame(plan=plan, rows=rows, findings=tuple(findings))
+    return Frame(plan=plan, rows=rows, findings=(found,))
 
 
 def write_points(

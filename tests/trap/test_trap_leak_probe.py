@@ -124,7 +124,7 @@ def test_honest_frame_passes(points: str) -> None:
 def test_a_key_may_be_called_like_the_probe(points: str) -> None:
     finding = probe(declare(points, key="leak_probe"), build_frame)
     assert finding.verdict is Verdict.PASS, finding.reason
-    assert finding.rows == 32
+    assert finding.rows == 3 * 11, "as many of each week, together 32 or more"
 
 
 @pytest.mark.parametrize(
@@ -172,4 +172,19 @@ def test_nothing_to_probe_is_no_pass() -> None:
 def test_sample_is_a_choice_of_its_seed() -> None:
     one, two = (probe(declare(), build_frame, sample=5, seed=seed) for seed in (1, 1))
     assert one == two
-    assert one.rows == 5
+    assert one.rows == 3 * 2
+
+
+@pytest.mark.parametrize("week", range(3))
+def test_a_leak_in_one_week_is_found_with_one_point_of_each(week: int) -> None:
+    """Such as one that began with a new feed; a sample of the whole frame may miss it."""
+
+    def build(spec: FrameSpec, streams: Streams, as_of: datetime) -> ibis.Table:
+        frame = build_frame(spec, streams, as_of)
+        own = frame.decision_time.between(naive(7 * week), naive(7 * week + 6.9))
+        later = ibis.ifelse(own, streams["orders"].known_time.count().as_scalar(), 0)
+        return frame.mutate(orders_7d=_.orders_7d + later)
+
+    finding = probe(declare(), build, sample=3)
+    assert finding.verdict is Verdict.FAIL
+    assert (finding.value, finding.rows) == (1, 3)

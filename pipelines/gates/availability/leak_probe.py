@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import ibis
@@ -14,11 +15,14 @@ from ibis import _
 
 from pipelines.core.findings import Finding, Measurement, Verdict, make_finding
 from pipelines.core.names import Column, internal
+from pipelines.core.records import Record
+from pipelines.core.time import EARLIEST, MICROSECOND, Window, epoch_us
+from pipelines.core.weeks import WEEK, monday_before
 from pipelines.features.decision_points import decision_points
 from pipelines.features.engine.interval_join import AT
 from pipelines.features.engine.time_grid import instant, micros, span
 from pipelines.features.frame import build_frame
-from pipelines.features.reach import Reach, reaches
+from pipelines.features.reach import Reach, reaches, within_reach
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.frame import FrameSpec
@@ -29,7 +33,24 @@ Point = tuple[Any, ...]
 
 NAME = "availability.leak_probe"
 _ROW, _HASH, _REQUESTED = internal("row"), internal("hash"), internal("requested")
+_WEEK, _RANK = internal("week"), internal("rank")
 PROBE = internal("leak_probe")  # the key that separates the sampled points
+
+
+class ProbedWeek(Record):
+    """What the probe found at the sampled points of a week.
+
+    Arguments:
+        points: how many were sampled.
+        unequal: how many of them differ.
+        differing: an example of each feature that differs.
+        missing: an example of a point that production would not have had, or not as often.
+    """
+
+    points: int
+    unequal: int = 0
+    differing: dict[str, str] = {}
+    missing: str = ""
 
 
 def probe_leaks(
@@ -44,6 +65,38 @@ def probe_leaks(
 ) -> list[Finding]:
     """Check that the frame's features can be computed from data known at each point's instant.
 
+    Points of each week are sampled, as many of one as of another, and checked by ``probe_weeks``.
+
+    Arguments:
+        spec, streams, frame, as_of, seed, build: as for ``probe_weeks``.
+        sample: number of points, at least 1; up to one more for each week.
+
+    Returns:
+        One finding. If it fails, its reason names the features that differ and shows an example.
+    """
+    weeks = frame.select(_week(frame).name(_WEEK)).distinct().count().to_pyarrow().as_py()
+    each = points_a_week(sample, weeks)
+    found = probe_weeks(spec, streams, frame, as_of, each=each, seed=seed, build=build)
+    return [leak_finding(list(found.values()))]
+
+
+def points_a_week(sample: int, weeks: int) -> int:
+    """How many points of each week are sampled, so that together they are ``sample`` or more."""
+    return -(-sample // max(weeks, 1))
+
+
+def probe_weeks(
+    spec: FrameSpec,
+    streams: Mapping[str, ibis.Table],
+    frame: ibis.Table,
+    as_of: datetime,
+    *,
+    each: int,
+    seed: int = 0,
+    build: Build = build_frame,
+) -> dict[datetime, ProbedWeek]:
+    """Compare sampled points of a frame with what was known at their instants.
+
     Each sampled point has its own copy of the streams, restricted to rows whose known time is not
     after the point. The columns of an ``own_row`` label are empty until the label is known. All
     copies are built in one pass and separated by an additional key. Each feature then has to equal
@@ -56,24 +109,28 @@ def probe_leaks(
     Arguments:
         spec: the declaration.
         streams: the streams that the frame was built from.
-        frame: the frame as returned by ``build``.
+        frame: rows as returned by ``build``, of all points of the frame or of some weeks.
         as_of: the instant of the run.
-        sample: number of points, at least 1, chosen by a hash of ``seed`` and the point.
+        each: number of points of a week, at least 1, chosen by a hash of ``seed`` and the point.
         seed: seed of the sample.
         build: function that builds frames.
 
     Returns:
-        One finding. If it fails, its reason names the features that differ and shows an example.
+        The weeks with points, by their Monday.
     """
-    chosen = _sample(spec, frame, sample, seed)
+    chosen = _sample(spec, frame, each, seed)
     if not chosen:
-        return [_finding(Verdict.NO_DATA, "there is no decision point to probe", 0)]
+        return {}
     keys = list(spec.points.keys)
     names = [name for name in spec.feature_names if name not in keys]
-    probes = _probes(spec, streams, chosen, as_of)
+    times = [point[-1].replace(tzinfo=UTC) for point in _points(chosen, keys)]
+    first, last = min(times), max(times)
+    features = replace(spec, label=None)
+    near = within_reach(streams, reaches(features), Window(first, last + MICROSECOND))
+    probes = _probes(spec, near, chosen, as_of)
     keyed = _with_key(spec)
     # The copies are small and read several times, so cache them after one pass over each stream.
-    cut = {name: _cut(spec, name, streams[name], probes).cache() for name in reaches(keyed)}
+    cut = {name: _cut(spec, name, near[name], probes).cache() for name in reaches(keyed)}
     at = probes.select(PROBE, instant(probes[AT]).name(_REQUESTED)).distinct()
     rebuilt = build(keyed, cut, as_of)
     again = (
@@ -90,18 +147,53 @@ def probe_leaks(
         point = tuple(row[name] for name in (*keys, "decision_time"))
         if number.get(point) == row[PROBE]:
             after[point].append(tuple(row[name] for name in names))
-    return [_compare(names, keys, before, after)]
+    weeks: dict[datetime, dict[Point, list[Point]]] = defaultdict(dict)
+    for point, rows in before.items():
+        weeks[monday_before(point[-1].replace(tzinfo=UTC))][point] = rows
+    return {
+        monday: _compare(names, keys, points, after) for monday, points in sorted(weeks.items())
+    }
 
 
-def _sample(spec: FrameSpec, frame: ibis.Table, sample: int, seed: int) -> pa.Table:
-    """Return up to ``sample`` distinct points of the frame, as keys and decision time."""
+def leak_finding(weeks: Sequence[ProbedWeek]) -> Finding:
+    """The finding of the probe about all weeks of a frame."""
+    points, unequal = (sum(getattr(one, n) for one in weeks) for n in ("points", "unequal"))
+    differing: dict[str, str] = {}
+    for week in weeks:
+        differing = week.differing | differing
+    missing = next((week.missing for week in weeks if week.missing), "")
+    if not points:
+        return _finding(Verdict.NO_DATA, "there is no decision point to probe", 0)
+    if differing:
+        first = min(differing)
+        reason = (
+            f"features that use later data than production had: {', '.join(sorted(differing))}; "
+            f"for example {first} at {differing[first]}"
+        )
+    elif missing:
+        reason = f"decision points that production would not have had; for example {missing}"
+    else:
+        reason = f"{points} points have the same features from what was known at their instant"
+    return _finding(Verdict.FAIL if unequal else Verdict.PASS, reason, points, unequal)
+
+
+def _week(frame: ibis.Table) -> Any:
+    """The number of a point's week, from Monday to Monday."""
+    first = epoch_us(monday_before(EARLIEST))
+    return (micros(frame["decision_time"]) - first) // span(WEEK)
+
+
+def _sample(spec: FrameSpec, frame: ibis.Table, each: int, seed: int) -> pa.Table:
+    """Return up to ``each`` distinct points of every week, as keys and decision time."""
     keys = list(spec.points.keys)
     points = frame.filter([_[key].notnull() for key in keys]).select(*keys, "decision_time")
     text: Any = ibis.literal(str(seed))
     for name in (*keys, "decision_time"):
         text = text + "|" + points[name].cast("string")
-    hashed = points.mutate(text.hexdigest("md5").name(_HASH)).distinct()
-    chosen: pa.Table = hashed.order_by(_HASH).limit(sample).drop(_HASH).to_pyarrow()
+    hashed = points.mutate(text.hexdigest("md5").name(_HASH), _week(points).name(_WEEK)).distinct()
+    by_hash = ibis.window(group_by=_WEEK, order_by=_HASH)
+    ranked = hashed.mutate(ibis.row_number().over(by_hash).name(_RANK)).filter(_[_RANK] < each)
+    chosen: pa.Table = ranked.order_by([_WEEK, _RANK]).drop(_WEEK, _HASH, _RANK).to_pyarrow()
     return chosen
 
 
@@ -214,7 +306,7 @@ def _compare(
     keys: Sequence[Column],
     before: Mapping[Point, list[Point]],
     after: Mapping[Point, list[Point]],
-) -> Finding:
+) -> ProbedWeek:
     differing: dict[str, str] = {}
     gone: list[str] = []
     unequal = 0
@@ -232,18 +324,9 @@ def _compare(
                 name, f"{place}: {was!r} in the frame, {now!r} from what was known"
             )
         unequal += bool(found) or len(again) != len(rows)
-    if differing:
-        first = next(iter(sorted(differing)))
-        reason = (
-            f"features that use later data than production had: {', '.join(sorted(differing))}; "
-            f"for example {first} at {differing[first]}"
-        )
-    elif gone:
-        reason = f"decision points that production would not have had; for example {gone[0]}"
-    else:
-        reason = f"{len(before)} points have the same features from what was known at their instant"
-        return _finding(Verdict.PASS, reason, len(before), 0)
-    return _finding(Verdict.FAIL, reason, len(before), unequal)
+    return ProbedWeek(
+        points=len(before), unequal=unequal, differing=differing, missing=next(iter(gone), "")
+    )
 
 
 def _sorted(rows: Sequence[Point]) -> list[Point]:
