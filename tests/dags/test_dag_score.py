@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 import yaml
 
 from tests.dags.conftest import dags
-from tests.support.pharmacy import RICH, Pharmacy, declaration
+from tests.support.pharmacy import RICH, declaration
 from tests.support.processes.worker_tasks import assert_quiet, in_processes
+from tests.support.rollout_factory import first_version
 
 
 @pytest.fixture
@@ -55,14 +57,10 @@ def test_a_store_that_is_away_is_tried_again_and_a_fault_is_not(models: Path) ->
 
 
 @pytest.mark.slow
-def test_a_run_scores_what_the_shell_then_finds_done(
-    models: Path, tmp_path: Path, champion: Pharmacy
-) -> None:
-    pharmacy = Pharmacy(tmp_path / "home", champion.store)
-    pharmacy.home.mkdir()
+def test_a_run_scores_what_the_shell_then_finds_done(models: Path, tmp_path: Path) -> None:
+    pharmacy = first_version(tmp_path / "scored", mlflow=True)
+    shutil.rmtree(pharmacy.home / "models")
     (pharmacy.home / "models").symlink_to(models)
-    reported = pharmacy.cli("retrain", "demand", "--as-of", "2025-03-31T00:00:00Z")
-    assert reported.code == 0, reported.err
     dag = dags("score", models)["demand"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAUNTLET_HOME", str(pharmacy.home))

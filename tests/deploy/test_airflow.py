@@ -2,7 +2,8 @@
 
 MLflow's server, Airflow's four daemons and their PostgreSQL are those of ``make up``, in a home of
 their own. Both tests share them, because starting them takes half a minute of CPU. So does starting
-them again, which is why `make test` kills each of the four once during a release.
+them again, which is why `make test` kills the triggerer alone: it is the one that runs our code
+while a release waits. `make proof` kills all four, at both moments.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ DAG, BACKFILL = "release__demand", "backfill__demand"
 DAY = timedelta(days=1)
 # As-of instants of the declared schedule, Mondays at six.
 WEEKS = tuple(FIRST + timedelta(hours=6) + number * WEEK for number in (1, 2, 3, 4))
-SHADOW_S = 30  # its requests count an hour after it begins; so it ends after twice as long
+SHADOW_S = 20  # its requests count an hour after it begins; so it ends after twice as long
 WAITS = "Waiting for response"  # in Airflow's log, at each request for an approval
 
 
@@ -208,11 +209,7 @@ def judged_again(live: Live) -> str:
 @pytest.mark.parametrize(
     ("at_once", "in_turn"),
     [
-        pytest.param(
-            ("airflow-api-server", "airflow-dag-processor"),
-            ("airflow-scheduler", "airflow-triggerer"),
-            id="each_once",
-        ),
+        pytest.param((), ("airflow-triggerer",), id="the_triggerer"),
         pytest.param(DAEMONS, DAEMONS, id="each_twice", marks=pytest.mark.proof),
     ],
 )
@@ -259,7 +256,8 @@ def test_a_release_goes_on_after_a_person_and_after_every_component_was_killed(
     killed = datetime.now(UTC)
     for name in at_once:
         assert live.daemon(name).start()
-    live.wait_for_heartbeats(killed)
+    if at_once:
+        live.wait_for_heartbeats(killed)
     assert live.task(run, "approval")["state"] == "awaiting_input"
     live.approve_as_a_person(run, evidence, "checked")
     live.wait(run, "release", "deferred")

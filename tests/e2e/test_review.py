@@ -12,24 +12,15 @@ from pipelines.release.approval import ReviewAnswer, answer_review
 from pipelines.release.version_facts import FACTS
 from pipelines.wiring import connect
 from tests.support.guides.notebooks import run_notebook
-from tests.support.pharmacy import (
-    FIRST,
-    RICH,
-    SECOND,
-    WEEK,
-    Answer,
-    Pharmacy,
-)
+from tests.support.pharmacy import RICH, SECOND, WEEK, Answer, Pharmacy, write_days
+from tests.support.rollout_factory import first_version
 
 
 @pytest.fixture(scope="module")
-def reviewed(champion: Pharmacy, tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
     """A first version, and one that awaits review; MLflow and ledger in SQLite."""
-    pharmacy = Pharmacy(tmp_path_factory.mktemp("reviewed") / "home", champion.store)
-    pharmacy.declare()
-    first = pharmacy.cli_retrain(FIRST, "--json")
-    assert first.code == 0, first.err
-    assert first.body["decision"]["outcome"] == "first_version"
+    pharmacy = first_version(tmp_path_factory.mktemp("reviewed"), mlflow=True)
+    write_days(Path(pharmacy.store), SECOND, SECOND + WEEK)
     pharmacy.declare(RICH, review="required")
     second = pharmacy.cli_retrain(SECOND, "--json")
     assert second.code == 0, second.err

@@ -13,7 +13,7 @@ from tests.property.twin import twin
 
 
 @settings(
-    max_examples=25 * TIMES,
+    max_examples=13 * TIMES,
     derandomize=TIMES == 1,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -34,7 +34,7 @@ def test_frame_equals_its_row_by_row_twin(
 
 
 @settings(
-    max_examples=8 * TIMES,
+    max_examples=5 * TIMES,
     derandomize=TIMES == 1,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -83,7 +83,7 @@ def _id(store: Path, cache: Path) -> str:
     return take_snapshot(SPEC.streams, AS_OF, {"visits": source}, cache).id
 
 
-@settings(max_examples=12 * TIMES)
+@settings(max_examples=6 * TIMES)
 @given(
     rows=st.lists(known, min_size=1, max_size=12),
     later=st.lists(late, max_size=5),
@@ -109,7 +109,7 @@ def test_neither_layout_nor_order_nor_late_rows_change_the_id(
         assert _id(one, cache) == first
 
 
-@settings(max_examples=12 * TIMES)
+@settings(max_examples=6 * TIMES)
 @given(rows=st.lists(known, min_size=1, max_size=6), data=st.data())
 def test_any_change_of_a_known_row_changes_the_id(rows: list[Row], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(rows) - 1))
@@ -127,7 +127,7 @@ def test_any_change_of_a_known_row_changes_the_id(rows: list[Row], data: st.Data
         assert ids[2] != ids[0], "a row that stands twice has to count twice"
 
 
-@settings(max_examples=8 * TIMES)
+@settings(max_examples=4 * TIMES)
 @given(rows=st.lists(row, min_size=1, max_size=12), hours=st.permutations([60, 100, 180, 241]))
 def test_what_a_cache_saw_at_other_instants_changes_nothing(
     rows: list[Row], hours: list[int]

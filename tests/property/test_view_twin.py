@@ -36,7 +36,7 @@ steps = st.lists(
 
 
 @settings(
-    max_examples=5 * TIMES,
+    max_examples=4 * TIMES,
     derandomize=TIMES == 1,
     phases=UNSHRUNK,
     suppress_health_check=SLOW,
@@ -74,7 +74,7 @@ def test_a_store_filled_in_steps_holds_what_the_twin_finds(
 
 
 @settings(
-    max_examples=5 * TIMES,
+    max_examples=4 * TIMES,
     derandomize=TIMES == 1,
     phases=UNSHRUNK,
     suppress_health_check=SLOW,

@@ -1,8 +1,8 @@
 """Three published sets, from their files to the ledger, held against plain pandas.
 
 Every week is a real run: snapshot, contract, features, fits, decision. The expected outcomes follow
-from what is published about the sets; the reasons are next to them. ``make test`` imports and
-checks all three and retrains the smallest; ``make proof`` retrains the two larger ones.
+from what is published about the sets; the reasons are next to them. ``make test`` has
+the smallest set, ``make proof`` also the two larger ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from pipelines.release.ledger import Entry, chain_errors, replay
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-SETS = ["pharma", "hotels", "flights"]
+# In short: the smallest set, and what the others have besides in test_frame_twin.py (labels that
+# become known late, joins as of an instant, hours of a zone) and unit/data/ingest/test_reading.py.
+AT_LENGTH = pytest.mark.proof
+SETS = ["pharma", *(pytest.param(name, marks=AT_LENGTH) for name in ("hotels", "flights"))]
 
 
 @pytest.fixture(params=SETS)
@@ -29,9 +32,7 @@ def real_set(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(
-    params=["pharma", *(pytest.param(name, marks=pytest.mark.proof) for name in SETS[1:])]
-)
+@pytest.fixture(params=SETS)
 def retrained_set(request: pytest.FixtureRequest) -> Any:
     """Each set after some weeks."""
     return request.getfixturevalue(f"{request.param}_weeks")
@@ -191,6 +192,7 @@ def matured(rows: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     return rows[in_time & (rows["known"] + horizon + delay <= as_of)]
 
 
+@AT_LENGTH
 def test_hotels_check_agrees_with_pandas(hotels: Any) -> None:
     as_of, rows = pd.Timestamp("2017-06-05"), hotel_events(hotels)
     assert hotels.imported["bookings"]["written"] == len(rows) == 119_390
@@ -221,12 +223,13 @@ def has_labels_known_by(as_of: pd.Timestamp, frame: pd.DataFrame, rows: pd.DataF
     assert frame.loc[late, "label"].isna().all()
 
 
+@AT_LENGTH
 def test_hotels_no_label_was_known_after_as_of(hotels: Any) -> None:
     frame = hotels.rows("2017-06-05", days=260)
     has_labels_known_by(pd.Timestamp("2017-06-05"), frame, hotel_events(hotels))
 
 
-@pytest.mark.proof  # in short: the test above, without the frames of retrainings
+@AT_LENGTH
 def test_hotels_no_run_had_a_label_known_after_its_as_of(hotels_weeks: Any) -> None:
     rows = hotel_events(hotels_weeks)
     assert len(hotels_weeks.weeks) == 2
@@ -234,7 +237,7 @@ def test_hotels_no_run_had_a_label_known_after_its_as_of(hotels_weeks: Any) -> N
         has_labels_known_by(pd.Timestamp(week), hotels_weeks.frame(answer["run"]), rows)
 
 
-@pytest.mark.proof
+@AT_LENGTH
 def test_hotels_first_version_and_what_follows(hotels_weeks: Any) -> None:
     """A published baseline has an AUC of 0.85, so a first version beats the base rate."""
     first_then_ordinary_weeks(hotels_weeks, "contract.envelope.bookings.")
@@ -243,6 +246,7 @@ def test_hotels_first_version_and_what_follows(hotels_weeks: Any) -> None:
 # Flights: their times are local, the weather's are UTC.
 
 
+@AT_LENGTH
 def test_flights_check_agrees_with_pandas(flights: Any) -> None:
     as_of = pd.Timestamp("2014-09-01")
     departures = pd.read_csv(flights.files["departures"], parse_dates=["asked_at", "arrived_at"])
@@ -267,6 +271,7 @@ def test_flights_check_agrees_with_pandas(flights: Any) -> None:
     assert points["label_mean"] == pytest.approx(labelled["late"].mean())
 
 
+@AT_LENGTH
 def test_flights_see_the_weather_of_their_own_hour(flights: Any) -> None:
     """The last reading known two hours before departure, joined in UTC; and 7 h off it is not."""
     frame = flights.rows("2014-09-01", days=28)
@@ -290,6 +295,7 @@ def test_flights_see_the_weather_of_their_own_hour(flights: Any) -> None:
     assert joined(pd.Timedelta(hours=7)).mean() < 0.5
 
 
+@AT_LENGTH
 def test_flights_hours_are_those_of_the_airport(flights: Any) -> None:
     frame = flights.rows("2014-09-01", days=28)
     local = frame["decision_time"].dt.tz_localize("UTC").dt.tz_convert("America/Los_Angeles")
@@ -298,7 +304,7 @@ def test_flights_hours_are_those_of_the_airport(flights: Any) -> None:
     assert frame["hour"].between(0, 2).mean() < 0.05
 
 
-@pytest.mark.proof
+@AT_LENGTH
 def test_flights_first_version_and_what_follows(flights_weeks: Any) -> None:
     """As with the hotels: published baselines beat the base rate, at an AUC of 0.68."""
     first_then_ordinary_weeks(flights_weeks, "contract.envelope.weather.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +25,7 @@ from pipelines.flows.release.report import ReleaseReport
 from pipelines.predictions.assignment import Allocation, arm_of
 from pipelines.release.rollout.stages import shadow_transition
 from pipelines.release.rollout.state import ReleaseState
+from pipelines.simulation.scale import Scale
 from pipelines.simulation.world import World
 from pipelines.spec.predictions import Arm, prediction_log
 from pipelines.spec.rollout import Rollout
@@ -155,9 +156,9 @@ def write_sales(
         by: the column that these are values of.
         late: share of an arm's sales that are reported six days later.
     """
-    world = World(SCALE, SEED)
+    events = _events(SCALE, start, end)
     for stream, known in (("dispensing", "recorded_at"), ("stock", "reported_at")):
-        table = world.events(Window(start, end))[stream]
+        table = events[stream]
         if stream == "dispensing" and salt:
             arms = _arms(table, Allocation(salt=salt, share=share))
             kinds = table[by].to_pylist()
@@ -170,6 +171,12 @@ def write_sales(
             table = _with(table, "quantity", table["quantity"].to_numpy() * np.array(factors))
             table = _with(table, known, reported)
         write_events(LocalStore(store), stream, table, known)
+
+
+@cache
+def _events(scale: Scale, start: datetime, end: datetime) -> dict[str, pa.Table]:
+    """What happens without any arms, computed once for all canaries of a process."""
+    return World(scale, SEED).events(Window(start, end))
 
 
 def _arms(table: pa.Table, allocation: Allocation) -> list[Arm]:

@@ -12,6 +12,10 @@ from mlflow import MlflowClient
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.time import instant_text
+from pipelines.faults.catalogue import FAULTS
+from pipelines.faults.matrix import Cell
+from pipelines.flows.drill.cells import DrillCells
+from pipelines.flows.drill.run import DrillCollaborators, DrillRequest, opened
 from pipelines.wiring import connect
 from tests.support.own_code import own_pharmacy
 from tests.support.pharmacy import FIRST, SECOND, Pharmacy
@@ -67,6 +71,22 @@ def test_a_backfill_judges_past_weeks_by_the_own_metric(pharmacy: Pharmacy) -> N
     assert text.code == 0, text.err
 
 
+def test_a_fault_that_no_check_finds_costs_what_fits_of_own_code_lose(
+    pharmacy: Pharmacy, tmp_path: Path
+) -> None:
+    retraining = connect(pharmacy.settings).retraining
+    collaborators = DrillCollaborators(tmp_path / "drills", retraining)
+    with opened(DrillRequest(model="demand"), collaborators) as context:
+        [clipped] = [one for one in FAULTS if one.name == "clipped_values"]
+        planter = DrillCells(context, quick=False).planter(clipped)
+        much, little = (planter.cell(share) for share in (0.5, 0.01))
+    assert isinstance(much, Cell), much
+    assert isinstance(little, Cell), little
+    assert (much.caught, little.caught) == (True, False)
+    assert little.cost, "fits of own code measure it"
+
+
+@pytest.mark.proof  # in short: the test above, and cli/commands/test_drill.py
 def test_a_drill_plants_faults_and_trains_with_own_code(pharmacy: Pharmacy) -> None:
     faults = ("clipped_values", "shifted_labels")
     answer = pharmacy.cli("drill", "demand", "--faults", ",".join(faults), "--json")

@@ -66,7 +66,7 @@ def _pid(process: object) -> int:
 def test_a_killed_service_loses_and_doubles_nothing_and_leaves_no_process(
     pharmacy: Pharmacy, tmp_path: Path
 ) -> None:
-    """First its first process alone, whose workers end by themselves; then all at once."""
+    """Its first process is killed alone, and its workers end by themselves."""
     with serving(pharmacy, "--every", "0.2") as service:
         load = start_load(service, points_of(pharmacy), tmp_path, rate=60)
         wait_until(lambda: service.backlog() > 30, "no request was answered")
@@ -78,10 +78,14 @@ def test_a_killed_service_loses_and_doubles_nothing_and_leaves_no_process(
         )
         load.stop()
     check(pharmacy, load.acknowledged())
-    again = tmp_path / "again"
-    again.mkdir()
+
+
+@pytest.mark.proof  # in short: the test above, and contract/events/test_log_killed.py
+def test_a_service_that_is_killed_with_its_workers_loses_and_doubles_nothing(
+    pharmacy: Pharmacy, tmp_path: Path
+) -> None:
     with serving(pharmacy, "--every", "0.2") as service:  # ships while it is killed
-        load = start_load(service, points_of(pharmacy), again, rate=60)
+        load = start_load(service, points_of(pharmacy), tmp_path, rate=60)
         wait_until(
             lambda: len(logged_rows(LocalStore(Path(pharmacy.store)))) > 200, "nothing shipped"
         )
@@ -174,13 +178,16 @@ def test_a_service_starts_and_stops_while_mlflow_is_away(pharmacy: Pharmacy) -> 
     assert again <= 4, "an operator waits for a client that tries again"
 
 
-def test_the_champion_is_switched_ten_times_under_load(pharmacy: Pharmacy, tmp_path: Path) -> None:
+@pytest.mark.parametrize("switches", ["21", pytest.param("2121212121", marks=pytest.mark.proof)])
+def test_the_champion_is_switched_under_load(
+    pharmacy: Pharmacy, tmp_path: Path, switches: str
+) -> None:
     """The same as ``make serving-load``, at a rate that any machine has."""
     parts = connect(pharmacy.settings)
     with serving(pharmacy, "--every", "0.1") as service:
         load = start_load(service, points_of(pharmacy), tmp_path, rate=60)
         wait_until(lambda: service.backlog() > 0, "no request was answered")
-        for version in "2121212121":
+        for version in switches:
             make_champion(parts, version)
             is_served = functools.partial(lambda now: service.version() == now, version)
             wait_until(is_served, f"version {version} is not served")

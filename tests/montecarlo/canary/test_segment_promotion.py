@@ -21,7 +21,7 @@ from tests.montecarlo.worlds import lower, upper
 AT_LENGTH = pytest.param(80, marks=pytest.mark.proof)
 
 
-@pytest.mark.parametrize("many", [20, AT_LENGTH])
+@pytest.mark.parametrize("many", [10, AT_LENGTH])
 @pytest.mark.parametrize("harmed", [0.0, pytest.param(-0.4, marks=pytest.mark.proof)])
 def test_a_version_that_gains_nowhere_is_promoted_no_more_often_than_the_canarys_level(
     harmed: float, many: int
@@ -30,7 +30,7 @@ def test_a_version_that_gains_nowhere_is_promoted_no_more_often_than_the_canarys
     assert falsely_promoted(ended, effects_of(0.0, harmed)) <= upper(LEVEL, many) * many
 
 
-@pytest.mark.parametrize("many", [20, AT_LENGTH])
+@pytest.mark.parametrize("many", [10, AT_LENGTH])
 def test_a_harmed_segment_prevents_promotion_for_all_and_the_others_gain_what_is_true(many: int):
     harmed = -0.4 - HELPED
     truth, ended = effects_of(HELPED, harmed), canaries_with(HELPED, harmed, many, seed=2)
