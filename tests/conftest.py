@@ -19,20 +19,26 @@ from tests.support import servers, shared_worlds
 from tests.support.processes.duckdb_threads import threads_of
 from tests.support.processes.memory_folder import temporary_files_in_memory
 
-# The longest files and folders first, so that all workers end together.
+# The longest files and folders first, so that all workers end together. Those that wait for servers
+# and processes are apart from each other, so that others keep the cores busy meanwhile.
 LONGEST_FIRST = (
-    "deploy/test_airflow.py",
+    "deploy/test_airflow.py",  # waits
     "trap/test_incidents.py",
     "trap/availability",
-    "e2e/serving",
-    "e2e/test_release_faults.py",
-    "e2e/test_killed.py",
     "dags/test_dag_run.py",
-    "real/test_real_sets.py",
+    "e2e/serving/test_serving_faults.py",  # waits
+    "e2e/test_killed.py",
     "e2e/test_materialize.py",
     "trap/test_retrain_traps.py",
+    "e2e/serving/test_servers_killed.py",  # waits
     "e2e/refresh",
     "e2e/test_kill_campaign.py",
+    "e2e/test_release_faults.py",  # waits
+    "trap/test_check_traps.py",
+    "e2e/test_audit_flow.py",
+    "property/test_frame_twin.py",
+    "e2e/test_review.py",
+    "e2e/serving/test_two_hosts.py",  # waits
     "e2e",
     "trap",
     "dags",

@@ -1,8 +1,8 @@
 """Three published sets, from their files to the ledger, held against plain pandas.
 
 Every week is a real run: snapshot, contract, features, fits, decision. The expected outcomes follow
-from what is published about the sets; the reasons are next to them. ``make test`` has
-the smallest set, ``make proof`` also the two larger ones.
+from what is published about the sets; the reasons are next to them. ``make test`` imports
+and checks the smallest set, ``make proof`` has all three whole.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ from pipelines.release.ledger import Entry, chain_errors, replay
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-# In short: the smallest set, and what the others have besides in test_frame_twin.py (labels that
-# become known late, joins as of an instant, hours of a zone) and unit/data/ingest/test_reading.py.
+# In short: the check of the smallest set. What the others have besides is in test_frame_twin.py
+# (labels that become known late, joins as of an instant, hours of a zone) and
+# unit/data/ingest/test_reading.py; retrainings are in e2e/test_review.py, first versions by replay
+# in e2e/refresh/test_first_version.py.
 AT_LENGTH = pytest.mark.proof
-SETS = ["pharma", *(pytest.param(name, marks=AT_LENGTH) for name in ("hotels", "flights"))]
+LARGER = [pytest.param(name, marks=AT_LENGTH) for name in ("hotels", "flights")]
+SMALLEST = pytest.param("pharma", marks=AT_LENGTH)
 
 
-@pytest.fixture(params=SETS)
+@pytest.fixture(params=["pharma", *LARGER])
 def real_set(request: pytest.FixtureRequest) -> Any:
     """Each set, imported and checked."""
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(params=SETS)
+@pytest.fixture(params=[SMALLEST, *LARGER])
 def retrained_set(request: pytest.FixtureRequest) -> Any:
     """Each set after some weeks."""
     return request.getfixturevalue(f"{request.param}_weeks")
@@ -147,6 +150,7 @@ def test_pharma_check_agrees_with_pandas(pharma: Any) -> None:
     assert points["label_mean"] == pytest.approx(float(np.mean(np.concatenate(labels))))
 
 
+@AT_LENGTH
 def test_pharma_has_a_first_version_by_the_replay_of_past_weeks(pharma_weeks: Any) -> None:
     """Eight groups are compared by the noise of days alone, and eight weeks have too few days."""
     week = pharma_weeks.weeks["2017-01-02"]
@@ -157,6 +161,7 @@ def test_pharma_has_a_first_version_by_the_replay_of_past_weeks(pharma_weeks: An
     assert not found["recent_window.baseline"]["blocking"]
 
 
+@AT_LENGTH
 @pytest.mark.parametrize("week", ["2017-01-09", "2017-01-16"])
 def test_pharma_filled_outage_is_never_trained_on(pharma_weeks: Any, week: str) -> None:
     """January 2017 is an outage filled with averages: many values where a till has few.
