@@ -40,9 +40,12 @@ def aggregate(
     if bounds is None:
         return None
     column = column_of(table, kwargs["column"])
-    if what in ("min", "max", "median") or (what == "sum" and column.type().is_integer()):
-        value, empty = {"value": getattr(column, what)()}, 0 if what == "sum" else None
-        return _value_plan(value, lambda values: values["value"], bounds, kwargs, empty)
+    if what in ("min", "max", "median"):
+        value = {"value": getattr(column, what)()}
+        return _value_plan(value, lambda values: values["value"], bounds, kwargs, None)
+    if what == "sum" and column.type().is_integer():
+        value = {"value": column.cast("decimal(20, 0)").sum()}  # 64 bits do not hold every sum
+        return _value_plan(value, lambda values: int(values["value"] or 0), bounds, kwargs, None)
     found = partial(order_free.result, what)
     plan = _value_plan(order_free.range_of(column), found, bounds, kwargs, None)
     return replace(plan, follow_up=partial(order_free.further, column, what))

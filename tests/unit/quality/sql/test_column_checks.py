@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ibis
+import pyarrow as pa
 import pytest
 
 from pipelines.quality.sql.compile import compile_expectation
@@ -51,6 +52,21 @@ def test_an_aggregate_of_no_rows_does_not_hold(what: str) -> None:
     name = f"column_{what}_to_be_between"
     found = answer(NO_ROWS, name, column="packs", min_value=-9, max_value=9)
     assert found == {"success": False, "observed": None}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sum_of_whole_numbers_may_be_longer_than_they_are(sign: int) -> None:
+    """Three times the largest one of 64 bits, and 1."""
+    most = 2**63 - 1
+    packs = pa.array([sign * most, sign * most, sign * most, sign, None], pa.int64())
+    table = ibis.memtable(pa.table({"packs": packs}))
+    total = sign * (3 * most + 1)
+    bounds = {"min_value": total, "max_value": total}
+    found = answer(table, "column_sum_to_be_between", column="packs", **bounds)
+    assert found == {"success": True, "observed": total}
+    rows = table.filter(table.packs.isnull())
+    none = answer(rows, "column_sum_to_be_between", column="packs", min_value=0, max_value=0)
+    assert none == {"success": True, "observed": 0}
 
 
 def test_the_sum_of_no_rows_is_zero() -> None:
