@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 
@@ -13,12 +13,14 @@ import pandas as pd
 from pipelines.core.arrays import Floats, Hashes, Integers, Mask
 from pipelines.core.time import EARLIEST, Window, epoch_us, from_epoch_us
 from pipelines.spec.model import ModelSpec
-from pipelines.training.columns import feature_matrix
+from pipelines.training.columns import feature_matrix, labelled_rows
 from pipelines.training.fit import label_numbers
 from pipelines.training.row_sets import EntityDays, entity_days
+from pipelines.training.sample import limited_rows
 from pipelines.training.split import decision_times
 
 LABEL = "label"
+HASHED_ROWS = 500_000  # that are held in memory at once
 
 
 class History:
@@ -26,9 +28,12 @@ class History:
 
     Arguments:
         spec: the declaration whose frame it is.
-        rows: the frame in the order of ``flows.frames.read_rows``, without excluded rows.
+        rows: the frame in the order of ``flows.frames.read_rows``, without excluded rows, numbered
+            from zero: all columns, or with ``read`` only keys, times, label and what the metric
+            divides by.
         corrected: labels that differed at a Monday from the last ones, by instant and position in
             ``rows``. Only events that arrive later than the label's delay make such differences.
+        read: reads all columns of some rows by position; ``None``: ``rows`` has them.
     """
 
     def __init__(
@@ -36,8 +41,10 @@ class History:
         spec: ModelSpec,
         rows: pd.DataFrame,
         corrected: Mapping[datetime, pd.Series] | None = None,
+        read: Callable[[slice | Integers], pd.DataFrame] | None = None,
     ) -> None:
         self.spec, self.rows = spec, rows
+        self._read = read or rows.iloc.__getitem__
         self._corrected = corrected or {}
         self._times = _micros(decision_times(rows))
         self._matured = _micros(rows["matured_at"])
@@ -75,9 +82,29 @@ class History:
 
     def frame(self, part: slice, as_of: datetime) -> pd.DataFrame:
         """Some rows with their labels as known at an instant, numbered from zero."""
-        rows = self.rows.iloc[part].copy()
-        rows[LABEL] = self.labels(part, as_of)
-        return rows.reset_index(drop=True)
+        return self._with_labels(part, self.labels(part, as_of))
+
+    def points(self, part: slice, as_of: datetime) -> pd.DataFrame:
+        """Some rows without their features, with their labels as known at an instant."""
+        return self.rows.iloc[part].assign(**{LABEL: self.labels(part, as_of)})
+
+    def training_rows(self, part: slice, as_of: datetime) -> pd.DataFrame:
+        """The rows of a training span as ``frame`` has them; only the sample that is fitted on.
+
+        That is, where more of them have a label than ``split.max_rows``.
+        """
+        labelled = labelled_rows(self.points(part, as_of))
+        chosen = limited_rows(self.spec, labelled)
+        if chosen is labelled:
+            return self.frame(part, as_of)
+        return self._with_labels(chosen.index.to_numpy(), chosen[LABEL])
+
+    def inputs(self, rows: Integers) -> pd.DataFrame:
+        """The estimator's inputs of some rows, by position."""
+        return feature_matrix(self.spec, self._read(rows))
+
+    def _with_labels(self, rows: slice | Integers, labels: pd.Series) -> pd.DataFrame:
+        return self._read(rows).assign(**{LABEL: labels}).reset_index(drop=True)
 
     def numbers(self, part: slice, as_of: datetime) -> Floats:
         """``labels`` as numbers, NaN where there is none; shape (rows,)."""
@@ -86,11 +113,6 @@ class History:
         there = np.asarray(labels.notna(), dtype=bool)
         found[there] = label_numbers(labels[there], self.spec.classes)
         return found
-
-    @cached_property
-    def matrix(self) -> pd.DataFrame:
-        """The estimator's inputs of all rows."""
-        return feature_matrix(self.spec, self.rows)
 
     @cached_property
     def clusters(self) -> EntityDays:
@@ -109,8 +131,13 @@ class History:
     @cached_property
     def _hashes(self) -> Hashes:
         columns = [*self.spec.points.keys, "decision_time", *self.spec.feature_names]
-        chosen = self.rows[list(dict.fromkeys(columns))]
-        return np.asarray(pd.util.hash_pandas_object(chosen, index=False), np.uint64)
+        chosen = list(dict.fromkeys(columns))
+        parts = (
+            self._read(slice(first, first + HASHED_ROWS))[chosen]
+            for first in range(0, len(self.rows), HASHED_ROWS)
+        )
+        hashed = [pd.util.hash_pandas_object(part, index=False) for part in parts]
+        return np.concatenate([np.empty(0, np.uint64), *hashed])
 
 
 def labelled(numbers: Floats) -> Mask:

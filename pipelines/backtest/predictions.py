@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pipelines.backtest.history import LABEL, History
+from pipelines.backtest.history import History
 from pipelines.backtest.versions import Candidate
 from pipelines.core.arrays import Floats
 from pipelines.core.errors import DataError
@@ -31,6 +31,7 @@ from pipelines.own_code.libraries import library_versions
 from pipelines.spec.estimator import Estimator
 from pipelines.spec.model import ModelSpec
 from pipelines.training.baseline import baseline_predictions
+from pipelines.training.columns import labelled_rows
 from pipelines.training.fit import fit
 from pipelines.training.score import predict
 
@@ -209,14 +210,14 @@ class Predictions:
         self, candidate: Candidate, rows: Sequence[slice], began: float
     ) -> tuple[list[Floats], float]:
         spec, history = self.history.spec, self.history
-        training = history.frame(history.part(candidate.train), candidate.labels_as_of)
+        span = history.part(candidate.train), candidate.labels_as_of
         if candidate.naive:
-            known = training[training[LABEL].notna()]
+            known = labelled_rows(history.points(*span))
             if not len(known):
                 raise DataError("no training row has a label", where=str(candidate.train))
             predicted = [baseline_predictions(spec, known, history.rows.iloc[one]) for one in rows]
             return predicted, time.perf_counter() - began
-        pipeline = fit(spec, training, spec.seeds[0]).pipeline
+        pipeline = fit(spec, history.training_rows(*span), spec.seeds[0]).pipeline
         seconds = time.perf_counter() - began
         return self._answers(pipeline, rows), seconds
 
@@ -228,7 +229,7 @@ class Predictions:
         if not len(rows):
             many = len(spec.classes)
             return [np.empty((0, many) if many > 2 else 0) for _ in parts]
-        predicted = predict(pipeline, spec, self.history.matrix.iloc[rows])
+        predicted = predict(pipeline, spec, self.history.inputs(rows))
         return np.split(predicted, np.cumsum([len(one) for one in places])[:-1])
 
     def _path(self, part: _Part, suffix: str) -> Path:

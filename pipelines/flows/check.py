@@ -21,7 +21,7 @@ from pipelines.core.time import EARLIEST, Window
 from pipelines.data.engines.tables import read_parquet
 from pipelines.data.profile import StreamFacts, stream_facts
 from pipelines.flows.features.store_gaps import missing_online
-from pipelines.flows.frames import FRAME, touches
+from pipelines.flows.frames import FRAME
 from pipelines.flows.replay import expected_findings
 from pipelines.flows.retrain.availability import check_availability
 from pipelines.flows.retrain.contract import check_contract
@@ -150,7 +150,7 @@ def _check(run: Run) -> Readiness:
 def _points(frame: ibis.Table, run: Run) -> PointFacts:
     spec, plan = run.spec, run.plan
     for stretch in spec.split.exclude:
-        frame = frame.filter(~touches(stretch, frame.decision_time, frame.matured_at))
+        frame = frame.filter(~stretch.touches(frame.decision_time, frame.matured_at))
     positive = frame.label if frame.label.type().is_numeric() else None
     has_label = frame.label.notnull()
     matured = frame.matured_at <= plan.as_of.replace(tzinfo=None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.core.files import working_folder
 from pipelines.core.findings import Finding
@@ -17,15 +17,14 @@ from pipelines.data.snapshot import Snapshot
 from pipelines.flows.workspace import Workspace
 from pipelines.spec.frame import FrameSpec
 from pipelines.spec.model import ModelSpec
-from pipelines.spec.training import Exclusion
 from pipelines.training.split import SplitPlan
 
 if TYPE_CHECKING:
     import ibis
     import pandas as pd
 
-    from pipelines.core.arrays import Hashes
     from pipelines.data.week_sums import WeekSum
+    from pipelines.features.frame_rows import FrameRows
     from pipelines.features.frame_weeks import FrameWeeks
 
 FRAME = "frame.parquet"
@@ -155,54 +154,48 @@ def read_rows(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
     return _ordered(spec, without_excluded(spec, _rows_in(path, window)))
 
 
+def frame_rows(spec: ModelSpec, path: Path, window: Window, also: Sequence[str] = ()) -> FrameRows:
+    """The rows of ``read_rows``, whose features are read from the file when they are needed.
+
+    Arguments:
+        spec: the declaration of the frame.
+        path: the frame.
+        window: decision times.
+        also: columns to hold in memory besides keys, times and label.
+    """
+    from pipelines.features.frame_rows import FrameRows
+
+    names = (spec.points.keys, spec.feature_names)
+    return FrameRows(path, window, *names, exclude=spec.split.exclude, also=also)
+
+
 def read_training_rows(spec: ModelSpec, path: Path, window: Window) -> TrainingRows:
     """The rows of a training span that are fitted on, ordered as by ``read_rows``.
 
     If more have a label than ``split.max_rows``, only the sample is read into memory whole.
     """
-    import numpy as np
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from pipelines.training.columns import labelled_rows
-    from pipelines.training.sample import first_rank_left_out
+    from pipelines.training.sample import limited_rows
 
     most = spec.split.max_rows
-    file = pq.ParquetFile(path, pre_buffer=False)
-    many = most is not None and file.metadata.num_rows > most
-    found = _labelled_points(spec, path, window) if many else None
-    if found is None or most is None or len(found[0]) <= most:
-        rows = read_rows(spec, path, window)
-        return TrainingRows(rows, labelled_rows(rows))
-    points, ranks = found
-    chosen = np.zeros(file.metadata.num_rows, bool)
-    chosen[points.index[ranks < first_rank_left_out(ranks, most)]] = True
-    parts, first = [], 0
-    for part in file.iter_batches():
-        parts.append(part.filter(pa.array(chosen[first : first + len(part)])))
-        first += len(part)
-    return TrainingRows(_ordered(spec, pa.Table.from_batches(parts).to_pandas()), points)
+    if most is not None and pq.read_metadata(path).num_rows > most:
+        stored = frame_rows(spec, path, window)
+        points = labelled_rows(stored.points)
+        chosen = limited_rows(spec, points)
+        if chosen is not points:
+            rows = stored.read(chosen.index.to_numpy()).reset_index(drop=True)
+            return TrainingRows(rows, points)
+    rows = read_rows(spec, path, window)
+    return TrainingRows(rows, labelled_rows(rows))
 
 
-def _labelled_points(spec: ModelSpec, path: Path, window: Window) -> tuple[pd.DataFrame, Hashes]:
-    """Keys, times and labels of a window's labelled rows, by place in the file, and their ranks."""
-    import numpy as np
-    import pandas as pd
-    import pyarrow.parquet as pq
-
+def read_points(spec: ModelSpec, path: Path, window: Window) -> pd.DataFrame:
+    """Keys, times and labels of the labelled rows of ``read_rows``, in their order."""
     from pipelines.training.columns import labelled_rows
-    from pipelines.training.sample import point_ranks
-    from pipelines.training.split import inside
 
-    kept = list(dict.fromkeys([*spec.points.keys, "decision_time", "label"]))
-    points, ranks, first = [], [], 0
-    for part in pq.ParquetFile(path, pre_buffer=False).iter_batches(columns=[*kept, "matured_at"]):
-        rows = part.to_pandas().set_index(pd.RangeIndex(first, first + len(part)))
-        usable = labelled_rows(without_excluded(spec, rows[inside(rows, window)]))
-        points.append(usable[kept])
-        ranks.append(point_ranks(spec, usable))
-        first += len(part)
-    return pd.concat(points), np.concatenate(ranks)
+    return labelled_rows(frame_rows(spec, path, window).points)
 
 
 def _ordered(spec: ModelSpec, rows: pd.DataFrame) -> pd.DataFrame:
@@ -218,7 +211,7 @@ def _ordered(spec: ModelSpec, rows: pd.DataFrame) -> pd.DataFrame:
 def without_excluded(spec: ModelSpec, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of a frame that the declaration does not exclude."""
     for stretch in spec.split.exclude:
-        rows = rows[~touches(stretch, rows["decision_time"], rows["matured_at"])]
+        rows = rows[~stretch.touches(rows["decision_time"], rows["matured_at"])]
     return rows
 
 
@@ -268,9 +261,3 @@ def window_rows(
         path = folder / FRAME
         write_points(events, spec.frame, snapshot, tables, window.start, path)
         return read_rows(spec, path, window)
-
-
-def touches(stretch: Exclusion, decision_time: Any, matured_at: Any) -> Any:
-    """Which points lie in a stretch or have a label from it; for columns of pandas or Ibis."""
-    start, end = (bound.replace(tzinfo=None) for bound in (stretch.start, stretch.end))
-    return (decision_time < end) & (matured_at > start)

@@ -17,7 +17,7 @@ from pipelines.core.errors import SpecError
 from pipelines.core.findings import Finding
 from pipelines.core.time import Window
 from pipelines.core.weeks import WEEK, monday_from, mondays
-from pipelines.flows.frames import FRAME, Frame, read_rows, write_frame
+from pipelines.flows.frames import FRAME, Frame, write_frame
 from pipelines.flows.retrain.dataset import take_snapshot
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.workspace import Workspace
@@ -126,8 +126,7 @@ def _known(run: Run, since: datetime) -> int:
 
 def _history(run: Run, versions: Sequence[Version]) -> History:
     """The decision points of all weeks, from one pass over the events."""
-    from pipelines.backtest.history import History
-    from pipelines.flows.backtest.labels import labels_that_changed
+    from pipelines.flows.backtest.frame_history import frame_history
 
     spec, as_of, progress = run.spec, run.request.as_of, run.collaborators.progress
     snapshot = take_snapshot(run)
@@ -139,8 +138,7 @@ def _history(run: Run, versions: Sequence[Version]) -> History:
     workspace.once(
         "features", Frame, lambda: write_frame(run.events, spec, snapshot, plan, workspace)
     )
-    rows = read_rows(spec, workspace.path(FRAME), Window(start, as_of))
     instants = {version.as_of for version in versions} | {as_of}
     instants |= {*mondays(Window(monday_from(versions[0].as_of), monday_from(as_of)))}
-    changed = labels_that_changed(run.events, spec, snapshot, rows, sorted(instants), progress)
-    return History(spec, rows, changed)
+    path, span = workspace.path(FRAME), Window(start, as_of)
+    return frame_history(run.events, spec, snapshot, path, span, sorted(instants), progress)

@@ -15,7 +15,7 @@ from pydantic import Field
 from pipelines.core.errors import DataError, GauntletError, IntegrityError, SpecError
 from pipelines.core.findings import Finding, Gate, Verdict
 from pipelines.core.records import Record
-from pipelines.flows.frames import FRAME, touches
+from pipelines.flows.frames import FRAME
 from pipelines.flows.retrain.evaluate import evaluate_candidate
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.retrain.train import train_candidate
@@ -96,13 +96,13 @@ def _thin_frame(run: Run) -> None:
     """Keep ``TRIAL_ROWS`` of the labelled training rows, spread over time, and all later rows."""
     import numpy as np
     import pandas as pd
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from pipelines.features.frame_rows import table_at
     from pipelines.training.sample import spread_rows
 
-    table = pq.ParquetFile(run.workspace.path(FRAME)).read()
-    rows = table.select(["decision_time", "matured_at", "label"]).to_pandas()
+    path = run.workspace.path(FRAME)
+    rows = pd.read_parquet(path, columns=["decision_time", "matured_at", "label"])
     start, end = (
         pd.Timestamp(bound).tz_localize(None)
         for bound in (run.plan.train.start, run.plan.recent.start)
@@ -110,7 +110,7 @@ def _thin_frame(run: Run) -> None:
     training = (rows["decision_time"] >= start) & (rows["decision_time"] < end)
     usable = training & rows["label"].notna()
     for stretch in run.spec.split.exclude:
-        usable &= ~touches(stretch, rows["decision_time"], rows["matured_at"])
+        usable &= ~stretch.touches(rows["decision_time"], rows["matured_at"])
     usable &= rows["decision_time"] < pd.Timestamp(run.plan.train.end).tz_localize(None)
     most = max(TRIAL_ROWS, 2 * run.spec.gates.recent_window.minimum_rows)
     if int(usable.sum()) <= most:
@@ -118,7 +118,8 @@ def _thin_frame(run: Run) -> None:
     ordered = rows[usable].sort_values("decision_time", kind="stable")
     chosen = spread_rows(run.spec, ordered, most).index
     keep = np.asarray(~training) | np.isin(np.arange(len(rows)), chosen)
-    run.workspace.write(FRAME, lambda part: pq.write_table(table.filter(pa.array(keep)), part))
+    subsample = table_at(path, np.flatnonzero(keep))
+    run.workspace.write(FRAME, lambda part: pq.write_table(subsample, part))
 
 
 def _detectable(run: Run, evaluation: Evaluation) -> DetectableGain | None:

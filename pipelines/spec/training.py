@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -29,6 +29,11 @@ class Exclusion(Declaration):
         if self.end <= self.start:
             raise ValueError("an exclusion ends after it starts")
         return self
+
+    def touches(self, decision_time: Any, matured_at: Any) -> Any:
+        """Which points lie in it or have a label from it; for columns of pandas or Ibis."""
+        start, end = (bound.replace(tzinfo=None) for bound in (self.start, self.end))
+        return (decision_time < end) & (matured_at > start)
 
 
 class Split(Declaration):

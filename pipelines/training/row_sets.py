@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pipelines.core.arrays import Hashes, Integers, Mask
@@ -44,10 +45,12 @@ class AuditData:
     ``descriptive_columns`` maps further columns to the words that reports use for them: columns
     that may describe a group of rows.
 
-    ``training`` has the training rows of each recipe, with its own label rule. ``recent`` has the
-    recent window's rows by recipe of the points and recipe of the label rule: where both recipes
-    have equal points or labels, the champion's are used for both. The live population is the
-    champion's points, for which production requests predictions today.
+    ``training`` has the training rows of each recipe, with its own label rule. Where only a sample
+    is fitted on, it is that sample with the same share of the rows without a label, and ``spans``
+    has keys, decision_time and label of all rows, whose positions index the sample. ``recent`` has
+    the recent window's rows by recipe of the points and recipe of the label rule: where both
+    recipes have equal points or labels, the champion's are used for both. The live population is
+    the champion's points, for which production requests predictions today.
     """
 
     champion: RecipeView
@@ -55,6 +58,11 @@ class AuditData:
     training: Mapping[Side, pd.DataFrame]
     recent: Mapping[tuple[Side, Side], pd.DataFrame]
     descriptive_columns: Mapping[str, str] = field(default_factory=dict)
+    spans: Mapping[Side, pd.DataFrame] = field(default_factory=dict)
+
+    def span(self, side: Side) -> pd.DataFrame:
+        """Keys, decision_time and label of all rows of a training span."""
+        return self.spans.get(side, self.training[side])
 
     def arm(self, side: Side) -> RecipeView:
         """The recipe of one side."""
@@ -131,11 +139,15 @@ def row_ids(keys: tuple[str, ...], rows: pd.DataFrame) -> Hashes:
 
 def _hashed(columns: Mapping[str, pd.Series]) -> Hashes:
     """Hashes of rows; equal values have equal hashes, whatever the width of their types."""
-    plain = {
-        name: column.to_numpy(np.float64, na_value=np.nan)
-        if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
-        else column.astype(object).to_numpy()
-        for name, column in columns.items()
-    }
+    plain = {name: _plain(column) for name, column in columns.items()}
     hashed = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False)
     return np.asarray(hashed.to_numpy(), np.uint64)
+
+
+def _plain(column: pd.Series) -> npt.NDArray[Any]:
+    """A column as doubles or objects; yes and no are 1 and 0, also where some are missing."""
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "boolean":
+        column = column.astype("boolean")
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return column.to_numpy(np.float64, na_value=np.nan)
+    return column.astype(object).to_numpy()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.core.arrays import Hashes
+from pipelines.core.arrays import Hashes, Mask
 from pipelines.core.errors import DataError
 from pipelines.training.row_sets import point_ids
 
@@ -59,11 +59,25 @@ def limited_rows(spec: ModelSpec, labelled: pd.DataFrame) -> pd.DataFrame:
         spec: the declaration.
         labelled: all labelled rows of the span: keys and ``decision_time`` among the columns.
     """
+    chosen = sampled_points(spec, labelled)
+    return labelled if chosen.all() else labelled[chosen]
+
+
+def sampled_points(spec: ModelSpec, points: pd.DataFrame) -> Mask:
+    """Which rows of a training span are in its sample, shape (rows,).
+
+    Those with a label are the ones that are fitted on. Of the others the same share is taken.
+
+    Arguments:
+        spec: the declaration.
+        points: of all rows of the span: keys, ``decision_time`` and label.
+    """
+    known = np.asarray(points["label"].notna(), dtype=bool)
     most = spec.split.max_rows
-    if most is None or len(labelled) <= most:
-        return labelled
-    ranks = point_ranks(spec, labelled)
-    return labelled[ranks < first_rank_left_out(ranks, most)]
+    if most is None or known.sum() <= most:
+        return np.ones(len(points), dtype=bool)
+    ranks = point_ranks(spec, points)
+    return np.asarray(ranks < first_rank_left_out(ranks[known], most), dtype=bool)
 
 
 def point_ranks(spec: ModelSpec, rows: pd.DataFrame) -> Hashes:

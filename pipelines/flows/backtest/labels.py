@@ -41,7 +41,8 @@ def labels_that_changed(
         events: reads the streams.
         spec: the declaration.
         snapshot: the events of the whole span.
-        rows: the frame of the whole span, numbered from zero.
+        rows: the frame of the whole span, numbered from zero: keys, times, label, and the
+            attributes that tell rows of equal keys and time apart.
         mondays: the instants at which labels are looked at.
         progress: called with a short message for each Monday that is computed.
 
@@ -60,6 +61,13 @@ def labels_that_changed(
             if len(earlier):
                 found[at] = earlier
     return found
+
+
+def separating_attributes(spec: ModelSpec) -> tuple[str, ...]:
+    """The attributes that tell rows of equal keys and time apart, where labels can change."""
+    if isinstance(spec.label, OwnRowLabel):
+        return ()
+    return tuple(one.name for one in spec.features if isinstance(one, AttributeFeature))
 
 
 def _arrives_late(spec: ModelSpec, tables: dict[str, ibis.Table]) -> bool:

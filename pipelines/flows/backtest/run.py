@@ -18,7 +18,7 @@ from pipelines.core.weeks import WEEK
 from pipelines.data.events import Progress
 from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
-from pipelines.flows.frames import FRAME, Frame, read_rows, write_frame
+from pipelines.flows.frames import FRAME, Frame, write_frame
 from pipelines.flows.workspace import Workspace
 from pipelines.release.lock import OtherLock
 from pipelines.spec.model import ModelSpec
@@ -149,13 +149,12 @@ def _history(
 ) -> tuple[History, Refused]:
     """The rows of the whole span, from one pass over the events, and the refused Mondays."""
     from pipelines.backtest.catalogue import NEAR
-    from pipelines.backtest.history import History
     from pipelines.backtest.versions import version_as_of, with_refit
     from pipelines.core.weeks import monday_before, mondays
     from pipelines.flows.backtest.contract import RefusedWeeks, refused_weeks
-    from pipelines.flows.backtest.labels import labels_that_changed
+    from pipelines.flows.backtest.frame_history import frame_history
 
-    spec, labels_as_of = plan.spec, plan.labels_as_of
+    spec, labels_as_of, progress = plan.spec, plan.labels_as_of, collaborators.progress
     before = plan.span.start - NEAR * WEEK
     specs = (spec, *(one.spec for one in plan.swept))
     earliest = [version_as_of(with_refit(one, True), before).judged for one in specs]
@@ -166,12 +165,13 @@ def _history(
     made = {name: value for name, value in spec.as_json().items() if name in parts}
     key = digest_of({"snapshot": snapshot.id, "start": instant_text(start), **made})
     workspace = Workspace.open_locked(folder / spec.name / key[:16])
-    collaborators.progress("building features")
+    progress("building features")
     workspace.once("features", Frame, lambda: write_frame(events, spec, snapshot, split, workspace))
-    rows = read_rows(spec, workspace.path(FRAME), Window(start, labels_as_of))
     first = min(one.trained_until for one in earliest)
     looked_at = mondays(Window(first, monday_before(labels_as_of) + WEEK))
-    changed = labels_that_changed(events, spec, snapshot, rows, looked_at, collaborators.progress)
+    span = Window(start, labels_as_of)
+    path = workspace.path(FRAME)
+    history = frame_history(events, spec, snapshot, path, span, looked_at, progress)
     suite, gate = collaborators.load_suite(spec), spec.gates.contract.as_json()
     retrained = mondays(Window(before, plan.span.end))
     checked = digest_of({"suite": dict(suite), "gate": gate, "until": instant_text(plan.span.end)})
@@ -185,7 +185,7 @@ def _history(
             suite,
             collaborators.suite_runner,
             retrained,
-            collaborators.progress,
+            progress,
         ),
     )
-    return History(spec, rows, changed), refused.weeks
+    return history, refused.weeks

@@ -11,7 +11,7 @@ from pipelines.data.reader import EventReader
 from pipelines.data.snapshot import Snapshot
 from pipelines.faults.matrix import FaultCost
 from pipelines.flows.drill.context import DrillContext, run_checks
-from pipelines.flows.frames import Frame, read_rows, write_frame
+from pipelines.flows.frames import Frame, read_rows, read_training_rows, write_frame
 from pipelines.flows.versions import score_version
 from pipelines.flows.workspace import Workspace
 from pipelines.stats.undefined import Undefined
@@ -64,15 +64,14 @@ def train(context: DrillContext, path: Path, probed: tuple[Finding, ...]) -> Tra
     from pipelines.training.split import comparison_window, inside
 
     spec, plan = context.spec, context.plan
-    rows, recent = (read_rows(spec, path, window) for window in (plan.train, plan.recent))
-    pipeline = fit(spec, rows, spec.seeds[0]).pipeline
+    read, recent = read_training_rows(spec, path, plan.train), read_rows(spec, path, plan.recent)
+    pipeline = fit(spec, read.rows, spec.seeds[0]).pipeline
 
     def judge() -> tuple[Finding, ...]:
         window = comparison_window(plan, context.champion.plan)
         compared = recent[inside(recent, window)].reset_index(drop=True)
         candidate = score(pipeline, spec, compared)
-        labelled = rows[rows["label"].notna()]
-        naive = baseline_predictions(spec, labelled, compared)
+        naive = baseline_predictions(spec, read.points, compared)
         predictions = WindowPredictions(
             candidates=(candidate,),
             champion=score_version(context.champion, spec, compared),

@@ -12,7 +12,7 @@ from pipelines.core.findings import Finding
 from pipelines.core.time import MICROSECOND, Window
 from pipelines.data.snapshot import Snapshot
 from pipelines.features.online.store import ViewState
-from pipelines.flows.frames import FRAME, read_rows, read_training_rows
+from pipelines.flows.frames import FRAME, frame_rows, read_rows, read_training_rows
 from pipelines.flows.retrain.run import Run
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.points import EventPoints
@@ -140,11 +140,11 @@ def _availability_of(
     nulls: Nulls,
 ) -> tuple[FeatureAvailability, ...]:
     from pipelines.gates.availability.feature_availability import FeatureAvailability
-    from pipelines.gates.availability.store_lookup import is_present
+    from pipelines.gates.availability.store_lookup import are_present
 
     spec, plan, frame = run.spec, run.plan, run.workspace.path(FRAME)
     recent = Window(plan.as_of - spec.gates.availability.lookback, plan.as_of + MICROSECOND)
-    rows = {window: read_rows(spec, frame, window) for window in (plan.train, recent)}
+    rows = {window: frame_rows(spec, frame, window) for window in (plan.train, recent)}
     champion = run.champion
     champions = (
         {
@@ -157,8 +157,8 @@ def _availability_of(
     )
 
     def share(window: Window, feature: WindowFeature) -> float:
-        values = rows[window][feature.name].tolist()
-        return sum(is_present(feature, value) for value in values) / max(len(values), 1)
+        present = are_present(feature, rows[window].column(feature.name))
+        return int(present.sum()) / max(len(present), 1)
 
     def log_counts(feature: WindowFeature) -> dict[str, int]:
         requests, lost = nulls.get(feature.name, (0, 0))

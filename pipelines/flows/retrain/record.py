@@ -13,7 +13,7 @@ from pipelines.core.findings import Finding
 from pipelines.core.records import Record
 from pipelines.core.time import Window
 from pipelines.core.weeks import WEEK
-from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.frames import FRAME, read_points, read_rows
 from pipelines.flows.replay import replay
 from pipelines.flows.retrain.earlier.held_back import with_holdbacks
 from pipelines.flows.retrain.earlier.kept_versions import (
@@ -342,8 +342,7 @@ def _naive_loss(run: Run, week: _WeekRows, trained_until: datetime) -> float | N
     train = Window(end - spec.split.train, end)
     if run.champion is not None or train.start < run.plan.train.start:
         return None
-    known = read_rows(spec, run.workspace.path(FRAME), train)
-    known = known[known["label"].notna()]
+    known = read_points(spec, run.workspace.path(FRAME), train)
     return (
         _mean_loss(spec, baseline_predictions(spec, known, week.rows), week) if len(known) else None
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.findings import Finding
 from pipelines.core.time import Window
-from pipelines.flows.frames import FRAME, read_rows
+from pipelines.flows.frames import FRAME, read_points, read_rows
 from pipelines.flows.retrain.evidence import UpdateResult
 from pipelines.flows.retrain.run import Run
 from pipelines.flows.retrain.train import (
@@ -46,8 +46,7 @@ class LearnedPoints(TrainedCandidate):
 
 def labelled_points(opened: UpdateRun, window: Window) -> int:
     """How many points of the frame in a window have a label."""
-    rows = read_rows(opened.run.spec, opened.run.workspace.path(FRAME), window)
-    return int(rows["label"].notna().sum())
+    return len(read_points(opened.run.spec, opened.run.workspace.path(FRAME), window))
 
 
 def learn_points(opened: UpdateRun) -> LearnedPoints:
@@ -103,8 +102,7 @@ def _learn(opened: UpdateRun) -> LearnedPoints:
     known = recent["label"].notna().to_numpy()
     labelled = recent[known].assign(label=label_numbers(recent["label"][known], spec.classes))
     after = score(serving, spec, recent).predictions
-    start = read_rows(spec, frame, Window(run.frame_start, max(run.frame_start, plan.train.end)))
-    start = start[start["label"].notna()]
+    start = read_points(spec, frame, Window(run.frame_start, max(run.frame_start, plan.train.end)))
     columns = {
         f"{SEED}0": prediction_column(twin.answers),
         NAIVE: prediction_column(baseline_predictions(spec, start, recent)),

@@ -7,10 +7,13 @@ their row, for points on a grid the columns of the entity's latest event.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from itertools import product
 from typing import TYPE_CHECKING
 
 from pipelines.core.errors import DataError, SpecError
+from pipelines.core.files import working_folder
 from pipelines.core.time import Window
 from pipelines.spec.combine import combined_spec, other_names
 from pipelines.spec.features import AttributeFeature, Feature, WindowFeature
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     import ibis
     import pandas as pd
 
+    from pipelines.core.arrays import Integers
+    from pipelines.features.frame_rows import FrameRows
     from pipelines.training.row_sets import AuditData, Side
 
 DESCRIBES = "describes_"
@@ -45,7 +50,10 @@ def build_audit_data(
         SpecError: when the two cannot stand in one frame.
         DataError: when their recent windows have nothing in common, or no row.
     """
-    from pipelines.training.row_sets import LABEL, AuditData, RecipeView
+    import numpy as np
+
+    from pipelines.training.row_sets import LABEL, SIDES, AuditData, RecipeView
+    from pipelines.training.sample import sampled_points
 
     both = combined_spec(new, old)
     window = _recent(old, new, as_of)
@@ -55,17 +63,23 @@ def build_audit_data(
     start = min(plan.train.start for plan in plans.values())
     point_sides, label_sides = _sides(_points_differ(old, new)), _sides(_labels_differ(old, new))
 
-    def frame(points: Side, label: Side) -> pd.DataFrame:
-        spec = _audited(both, specs[points], specs[label], extra)
-        return _rows(spec, tables, as_of, Window(start, window.end))
-
-    frames = {(p, label): frame(p, label) for p in point_sides for label in label_sides}
-    own = {
-        "champion": frames["champion", "champion"],
-        "candidate": frames[point_sides[-1], label_sides[-1]],
-    }
-    renamed = other_names(new, old)
-    recent = {place: _within(rows, window) for place, rows in frames.items()}
+    recent: dict[tuple[Side, Side], pd.DataFrame] = {}
+    training: dict[Side, pd.DataFrame] = {}
+    spans: dict[Side, pd.DataFrame] = {}
+    own = {"champion": ("champion", "champion"), "candidate": (point_sides[-1], label_sides[-1])}
+    for place in product(point_sides, label_sides):
+        points_side, label_side = place
+        spec = _audited(both, specs[points_side], specs[label_side], extra)
+        with _rows(spec, tables, as_of, Window(start, window.end)) as rows:
+            recent[place] = _within(rows, window)
+            for side in SIDES:
+                if own[side] == place:
+                    span = _positions(rows, plans[side].train)
+                    points = rows.points.iloc[span].reset_index(drop=True)
+                    chosen = np.flatnonzero(sampled_points(specs[side], points))
+                    training[side] = rows.read(span[chosen]).set_index(chosen)
+                    if len(chosen) < len(span):
+                        spans[side] = points
     if not len(recent["champion", "champion"]):
         raise DataError(
             "production has no decision point in the recent window",
@@ -73,13 +87,11 @@ def build_audit_data(
             got="no decision point of the champion's recipe",
         )
     return AuditData(
-        champion=RecipeView(old, renamed),
+        champion=RecipeView(old, other_names(new, old)),
         candidate=RecipeView(new),
-        training={
-            "champion": _within(own["champion"], plans["champion"].train),
-            "candidate": _within(own["candidate"], plans["candidate"].train),
-        },
+        training=training,
         recent=recent,
+        spans=spans,
         descriptive_columns={
             **{feature.name: feature.name.removeprefix(DESCRIBES) for feature in extra},
             LABEL: new.label.column if isinstance(new.label, OwnRowLabel) else LABEL,
@@ -167,22 +179,32 @@ def _describing(old: ModelSpec, new: ModelSpec) -> Iterator[Feature]:
             )
 
 
+@contextmanager
 def _rows(
     spec: FrameSpec, tables: Mapping[str, ibis.Table], as_of: datetime, window: Window
-) -> pd.DataFrame:
-    """A frame's rows in a fixed order."""
+) -> Iterator[FrameRows]:
+    """A frame's rows in a fixed order, as a file that is removed at the end of the block."""
+    from pipelines.data.engines.tables import write_parquet
     from pipelines.features.frame import build_frame
+    from pipelines.features.frame_rows import FrameRows
 
     start, end = (bound.replace(tzinfo=None) for bound in (window.start, window.end))
     frame = build_frame(spec, {name: tables[name] for name in spec.streams}, as_of)
     wanted = frame.filter((frame.decision_time >= start) & (frame.decision_time < end))
-    rows: pd.DataFrame = wanted.to_pandas()
-    order = ["decision_time", *spec.points.keys, *spec.feature_names]
-    return rows.sort_values(list(dict.fromkeys(order)), kind="stable", ignore_index=True)
+    with working_folder("gauntlet-audit-") as folder:
+        path = folder / "frame.parquet"
+        write_parquet(wanted.order_by(["decision_time", *spec.points.keys]), path)
+        yield FrameRows(path, window, spec.points.keys, spec.feature_names)
 
 
-def _within(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
+def _positions(rows: FrameRows, window: Window) -> Integers:
+    """The positions of rows with their decision time in a window."""
+    import numpy as np
+
     from pipelines.training.split import inside
 
-    kept: pd.DataFrame = rows[inside(rows, window)].reset_index(drop=True)
-    return kept
+    return np.flatnonzero(inside(rows.points, window))
+
+
+def _within(rows: FrameRows, window: Window) -> pd.DataFrame:
+    return rows.read(_positions(rows, window)).reset_index(drop=True)

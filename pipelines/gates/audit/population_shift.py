@@ -63,11 +63,12 @@ class PopulationShift:
 
     @cached_property
     def _same_training(self) -> bool:
-        first, second = (row_ids(self.keys, self.data.training[side]) for side in SIDES)
+        first, second = (row_ids(self.keys, self.data.span(side)) for side in SIDES)
         return len(first) == len(second) and not len(np.setdiff1d(first, second))
 
     def facts(self) -> tuple[PopulationFacts, ...]:
         """Sizes; populations that are the champion's own are not repeated."""
+        spans = {f"{side}_training": self.data.span(side) for side in SIDES}
         return tuple(
             PopulationFacts(
                 name=name,
@@ -76,7 +77,7 @@ class PopulationShift:
                 entities=int(rows.groupby(list(self.keys), dropna=False).ngroups),
                 mean_label=_mean(rows["label"]),
             )
-            for name, rows in self.frames.items()
+            for name, rows in ((name, spans.get(name, one)) for name, one in self.frames.items())
         )
 
     def movements(self) -> tuple[Movement, ...]:
@@ -84,10 +85,21 @@ class PopulationShift:
         data = self.data
         holdout = (data.live, data.recent_rows("candidate", "champion"))
         training = (data.training["champion"], data.training["candidate"])
-        return (self._movement("training", *training), self._movement("holdout", *holdout))
+        spans = (data.span("champion"), data.span("candidate"))
+        return (
+            self._movement("training", spans, *training),
+            self._movement("holdout", holdout, *holdout),
+        )
 
-    def _movement(self, which: str, old: pd.DataFrame, new: pd.DataFrame) -> Movement:
-        before, after = row_ids(self.keys, old), row_ids(self.keys, new)
+    def _movement(
+        self,
+        which: str,
+        whole: tuple[pd.DataFrame, pd.DataFrame],
+        old: pd.DataFrame,
+        new: pd.DataFrame,
+    ) -> Movement:
+        """Rows are counted in the whole populations and described by those that were read."""
+        before, after = (row_ids(self.keys, rows) for rows in whole)
         left, entered = ~np.isin(before, after), ~np.isin(after, before)
         return Movement.model_validate(
             {
@@ -104,6 +116,8 @@ class PopulationShift:
     def _words(self, rows: pd.DataFrame, picked: Mask) -> str:
         if not picked.any():
             return ""
+        if len(rows) < len(picked):  # a sample of the population
+            picked = picked[np.asarray(rows.index)]
         if picked.all():
             return "all rows"
         features = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pipelines.core.arrays import Mask
 from pipelines.core.errors import SpecError
 from pipelines.core.time import MICROSECOND, epoch_us
 from pipelines.features.online.cadence import served_at
@@ -102,6 +103,12 @@ def is_present(feature: Feature, value: Any) -> bool:
     """Whether a value is present; a count of 0 is not, because unknown entities have it as well."""
     counts = isinstance(feature, WindowFeature) and feature.aggregate in ("count", "distinct")
     return not is_missing(value) and not (counts and value == 0)
+
+
+def are_present(feature: Feature, column: pd.Series) -> Mask:
+    """``is_present`` of each value of a column, shape (rows,)."""
+    known = np.asarray(column.notna(), dtype=bool)
+    return known if is_present(feature, 0) else known & np.asarray(column != 0, dtype=bool)
 
 
 def _instant(view: FeatureView, state: ViewState | None, as_of: datetime) -> datetime:

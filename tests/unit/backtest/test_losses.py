@@ -60,7 +60,9 @@ def test_a_limit_of_the_training_rows_is_another_fit_of_the_sample(losses):
     rows = history.frame(history.part(candidate.train), candidate.labels_as_of)
     sample = limited_rows(other.spec, labelled_rows(rows))
     assert len(sample) == 100
-    expected = predict(fit(SPEC, sample, 1).pipeline, SPEC, history.matrix.iloc[part])
+    expected = predict(
+        fit(SPEC, sample, 1).pipeline, SPEC, history.inputs(np.arange(part.start, part.stop))
+    )
     assert np.array_equal(limited.of(candidate, part), expected)
     assert not np.array_equal(whole, expected)
     naive = naive_as_of(SPEC, MONDAYS[6])

@@ -59,6 +59,18 @@ def test_neither_order_nor_features_nor_numbers_of_another_width_change_a_sample
     assert set(limited_rows(spec, other.sample(frac=1, random_state=1)).index) == chosen
 
 
+def test_missing_keys_elsewhere_change_no_rank(regression, frame, train) -> None:
+    """A yes/no column with a missing value has another type than one without."""
+    spec = regression().model_copy(
+        update={"points": regression().points.model_copy(update={"keys": ("open",)})}
+    )
+    rows = frame(train).assign(open=lambda rows: rows.index % 2 == 0)
+    whole = rows.astype({"open": object})
+    whole.loc[len(whole) - 1, "open"] = None
+    assert np.array_equal(point_ranks(spec, whole)[:-1], point_ranks(spec, rows)[:-1])
+    assert len(np.unique(point_ranks(spec, whole.assign(decision_time=train.start)))) == 3
+
+
 def test_another_model_has_another_sample(regression, frame, train) -> None:
     rows = frame(train)
     one, other = (

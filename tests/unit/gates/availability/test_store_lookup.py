@@ -11,7 +11,13 @@ from pipelines.adapters.online.memory import MemoryOnline
 from pipelines.features.online.materialize import fill
 from pipelines.features.online.store import ViewState
 from pipelines.features.online.views import view_definitions
-from pipelines.gates.availability.store_lookup import POINTS, entities_of, look_up_view
+from pipelines.gates.availability.store_lookup import (
+    POINTS,
+    are_present,
+    entities_of,
+    is_present,
+    look_up_view,
+)
 from pipelines.spec.views import feature_views
 from tests.support.feature_frame import MONDAY, declare, table, window
 
@@ -45,3 +51,21 @@ def test_every_point_is_looked_up_with_its_entity(
 def test_without_columns_each_row_has_the_same_entity() -> None:
     assert entities_of(pd.DataFrame({"shop": ["a", "b"]}), []) == [(), ()]
     assert entities_of(pd.DataFrame({"shop": ["a", "b"]}), ["shop"]) == [("a",), ("b",)]
+
+
+@pytest.mark.parametrize("aggregate", ["count", "distinct", "sum", "last"])
+@pytest.mark.parametrize(
+    "values",
+    [[0, 1, 2], [0.0, None, 3.0], [True, None, False], ["", None, "a"], []],
+    ids=["whole", "with missing ones", "yes/no", "texts", "none"],
+)
+def test_a_column_is_present_where_each_of_its_values_is(
+    aggregate: str, values: list[object]
+) -> None:
+    """A count of 0 is what an unknown entity has as well."""
+    summed = None if aggregate == "count" else "amount"
+    spec = declare(features=[window(aggregate, summed, "3d", by=["shop"])])
+    [feature] = feature_views(spec)[0].features
+    column = pd.Series(values)
+    expected = [is_present(feature, value) for value in column.tolist()]
+    assert are_present(feature, column).tolist() == expected
