@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipelines.data.events import Progress
     from pipelines.features.online.store import OnlineReader
     from pipelines.flows.explore import Readers
+    from pipelines.flows.retrain.run import RetrainCollaborators
     from pipelines.spec.model import ModelSpec
 
 
@@ -93,6 +94,15 @@ def connect(
         clock=present,
         progress=progress,
     )
+
+
+def retraining_elsewhere(settings: Settings) -> Callable[[], RetrainCollaborators]:
+    """What creates the collaborators of a retraining in another process; it can be pickled."""
+    return partial(_retraining, settings)
+
+
+def _retraining(settings: Settings) -> RetrainCollaborators:
+    return connect(settings).retraining
 
 
 def connect_readers(

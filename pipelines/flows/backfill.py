@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain, islice, pairwise, takewhile
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,14 +18,9 @@ from pipelines.core.errors import GauntletError, LockedError, SpecError
 from pipelines.core.names import Name
 from pipelines.core.records import Instant, Record, digest_of
 from pipelines.core.time import instant_text, refuse_future, time_left, utc
-from pipelines.flows.fits_ahead import fits_ahead
+from pipelines.flows.ahead.weeks import WeeksAhead, Workers, weeks_ahead
 from pipelines.flows.retrain.request import Request
-from pipelines.flows.retrain.run import (
-    Fit,
-    RetrainCollaborators,
-    identify_run,
-    requested_spec,
-)
+from pipelines.flows.retrain.run import RetrainCollaborators, identify_run, requested_spec
 from pipelines.flows.retrain.steps import retrain
 from pipelines.release.ledger import Entry
 from pipelines.release.lineages import branch
@@ -69,12 +65,16 @@ class Backfill:
     Arguments:
         request: what was requested.
         lineage: where its decisions go; the same request gives the same lineage.
+        spec: the declaration.
         collaborators: what the retrainings work with.
+        workers: processes that prepare weeks; ``None``: there are none.
     """
 
     request: BackfillRequest
     lineage: str
+    spec: ModelSpec
     collaborators: RetrainCollaborators
+    workers: Workers | None = None
 
     def _lock(self, model: str, lineage: str) -> AbstractContextManager[None]:
         """The lock of a lineage, after the end of the process that holds it."""
@@ -89,7 +89,7 @@ class Backfill:
         """Retrain as of each instant, oldest first.
 
         A week that was decided before is answered from the ledger, so a backfill that was killed
-        goes on where it ended. While a week is decided, the fits of the next one are made. If
+        goes on where it ended. While a week is decided, the workers prepare the next ones. If
         another process works on the lineage, such as a step in Airflow, it waits for its end.
 
         Raises:
@@ -105,20 +105,23 @@ class Backfill:
         coming = [as_of for as_of in request.as_of if as_of not in decided]
         if coming and own:
             self._refuse_removed(own[-1].champion_after)
-        with fits_ahead([self._request(as_of) for as_of in coming], using) as ahead:
+        requests = [self._request(as_of) for as_of in coming]
+        with weeks_ahead(requests, self.spec, using, self.workers) as ahead:
             began = using.clock.now()
             for number, as_of in enumerate(request.as_of, 1):
                 done = sum(one < as_of for one in coming)
                 left = time_left(using.clock.now() - began, done, len(coming))
                 where = f"{number} of {len(request.as_of)}{left}"
                 ahead.begin(as_of)
-                yield self._week(as_of, live, ahead.fit, where)
+                yield self._week(as_of, live, ahead, where)
 
-    def _week(self, as_of: datetime, live: tuple[Entry, ...], fit: Fit, where: str) -> BackfillWeek:
+    def _week(
+        self, as_of: datetime, live: tuple[Entry, ...], ahead: WeeksAhead, where: str
+    ) -> BackfillWeek:
         using = self.collaborators
         prefixed = replace(
             using,
-            fit=fit,
+            prepared=partial(ahead.prepared, as_of),
             lock=self._lock,
             progress=lambda text: using.progress(f"{where}: {text}"),
         )
@@ -217,7 +220,9 @@ def _scheduled(cron: str, zone: str, first: datetime) -> Iterator[datetime]:
             yield at
 
 
-def open_backfill(request: BackfillRequest, collaborators: RetrainCollaborators) -> Backfill:
+def open_backfill(
+    request: BackfillRequest, collaborators: RetrainCollaborators, workers: Workers | None = None
+) -> Backfill:
     """Check the request and name its lineage; nothing is computed or written.
 
     The name is ``backfill-<first day>-<last day>-<digest>``. The digest covers the instants, the
@@ -238,7 +243,7 @@ def open_backfill(request: BackfillRequest, collaborators: RetrainCollaborators)
         )
     refuse_future(dates[-1], collaborators.clock.now(), where)
     lineage = _lineage(request, spec, collaborators.load_suite(spec))
-    return Backfill(request, lineage, collaborators)
+    return Backfill(request, lineage, spec, collaborators, workers)
 
 
 def start_lineage(

@@ -88,18 +88,7 @@ class VersionReader:
             raise self._removed(model, number) or absent from None
         if entries is None:
             entries = verified_entries(model, self.ledger, info.lineage, chosen=True)
-        recorded = recorded_content(entries, number)
-        if recorded != info.content:
-            raise IntegrityError(
-                "the ledger does not vouch for a version",
-                where=f"{model} version {number}, lineage {info.lineage}",
-                got=f"content {info.content} in the registry",
-                wanted=f"content {recorded}, as decided about"
-                if recorded
-                else "a decision about this version in the ledger",
-                hint="do not use it; `gauntlet rollback` restores a former champion",
-            )
-        return info
+        return vouched(info, entries)
 
     def _removed(self, model: str, number: str) -> NoSuchVersion | None:
         """The error for a version that a lineage has decided about; ``None`` if none has.
@@ -120,6 +109,30 @@ class VersionReader:
             Unavailable: the registry does not answer.
         """
         return self.registry.download(info, self.folder)
+
+
+def vouched(info: VersionInfo, entries: Sequence[Entry]) -> VersionInfo:
+    """The facts of a version, if its content hash is the one in the ledger.
+
+    Arguments:
+        info: as the registry has them.
+        entries: the verified chain of the version's lineage.
+
+    Raises:
+        IntegrityError: the ledger has no decision about it, or another hash.
+    """
+    recorded = recorded_content(entries, info.version)
+    if recorded != info.content:
+        raise IntegrityError(
+            "the ledger does not vouch for a version",
+            where=f"{info.model} version {info.version}, lineage {info.lineage}",
+            got=f"content {info.content} in the registry",
+            wanted=f"content {recorded}, as decided about"
+            if recorded
+            else "a decision about this version in the ledger",
+            hint="do not use it; `gauntlet rollback` restores a former champion",
+        )
+    return info
 
 
 def score_version(version: ModelVersion, spec: ModelSpec, rows: pd.DataFrame) -> Scored:

@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator
 
 from pipelines.core.errors import IntegrityError, Unavailable
-from pipelines.core.files import atomic_file, remove_drafts, sha256_of, write_bytes
+from pipelines.core.files import atomic_file, fsync, remove_drafts, sha256_of, write_bytes
 from pipelines.core.formats import StoredFormat, seal, unseal
 from pipelines.core.records import Record
 from pipelines.data.objects import ObjectStore, StoredObject
@@ -262,6 +262,27 @@ class Workspace:
         for one, path in zip(written, found, strict=True):
             self._share(one, path)
         self._list(written)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no file has been written."""
+        return not self._files
+
+    def adopt(self, other: Workspace) -> None:
+        """Move all files of another workspace here. Call it only while this one is empty.
+
+        Arguments:
+            other: in the same file system; its folder is of no use afterwards.
+        """
+        for name in dict.fromkeys(one.name.split("/")[0] for one in other._files):
+            left = self.path(name)  # by a killed process: it is not in the list
+            if left.is_dir():
+                shutil.rmtree(left)
+            other.path(name).rename(left)
+        fsync(self.folder)
+        for one in other._files:
+            self._share(one, self.path(one.name))
+        self._list(other._files)
 
     def _share(self, one: WrittenFile, path: Path) -> None:
         if self._copy is not None:

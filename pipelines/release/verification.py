@@ -24,6 +24,8 @@ from pipelines.release.witness import WitnessedEntry
 _JUDGED = frozenset(
     {"decision", "dry_run", "review", "promotion", "first_version", "segment_promotion"}
 )
+# The newest chains that were checked: a run reads its own several times.
+_sound: dict[tuple[str, str, bool], tuple[tuple[object, ...], tuple[Entry, ...]]] = {}
 _OF_SEGMENTS = ("segment_promotion", "segment_rollback")
 _KIND_OF_MOVE = {
     Outcome.PROMOTE: "promotion",
@@ -50,7 +52,10 @@ def verified_entries(
     """
     witnessed = ledger.witnessed(model, lineage)  # first: the ledger may only grow after it
     entries = ledger.entries(model, lineage)
-    check_entries(model, entries, lineage, witnessed, chosen=chosen)
+    key, read = (model, lineage, chosen), (witnessed, *map(id, entries))
+    if _sound.get(key, ((), None))[0] != read:
+        check_entries(model, entries, lineage, witnessed, chosen=chosen)
+        _sound[key] = read, entries  # which are held, so that no other object has their ids
     return entries
 
 

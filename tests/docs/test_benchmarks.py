@@ -17,7 +17,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "run_al
 KEYS = {"benchmark", "rows", "ours_s", "theirs_s", "ratio", "ours_mib", "theirs_mib"}
 # Options of the smallest size that still measures what the benchmark is for.
 SMALLEST = {
-    "backfill": "--rows 20000 --weeks 2",
+    "backfill": "--rows 20000 --weeks 2 --without-training",
     "backtest": "--rows 40000 --weeks 2",
     "decision": "--rows 2000 --repeat 1 --no-audit",
     "drift": "--rows 2000",

@@ -105,9 +105,29 @@ def rows(days: int = DAYS, shops: int = SHOPS) -> pa.Table:
 def connections_to(rows: pa.Table, folder: Path, now: datetime) -> Connections:
     """Connections to a store in ``folder`` with these events, at an instant."""
     write_events(LocalStore(folder / "store"), "sales", rows, "sold_at")
-    settings = Settings(home=folder / "home", store=str(folder / "store"))
-    put_database(settings.home / "mlflow.db")
+    put_database(folder / "home" / "mlflow.db")
+    return _connected(folder, folder / "store", now)
+
+
+def _connected(folder: Path, store: Path, now: datetime) -> Connections:
+    settings = Settings(home=folder / "home", store=str(store))
     return connect(settings, clock=FixedClock(now))
+
+
+def home_in(folder: Path, store: Path, now: datetime) -> SalesHome:
+    """A home with caches of its own.
+
+    Arguments:
+        folder: of the home.
+        store: the folder with the events.
+        now: what the clock shows.
+    """
+    return SalesHome(folder, _connected(folder, store, now))
+
+
+def parts_elsewhere(folder: Path, store: Path, now: datetime) -> RetrainCollaborators:
+    """``SalesHome.parts`` of ``home_in``, for another process."""
+    return home_in(folder, store, now).parts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ class SqlLedger:
     def __init__(self, engine: sa.Engine, clock: Clock, witness: Witness | None = None) -> None:
         self._engine, self._clock, self._witness = engine, clock, witness
         self._ready = False
+        self._parse = lru_cache(maxsize=256)(_parse)  # a run reads its chain several times
 
     def append(self, draft: NewEntry, after: int) -> Entry:
         """Add an entry, unless the chain has changed since ``after``; see the port."""
@@ -162,7 +164,7 @@ class SqlLedger:
         with self._connection() as connection:
             rows = connection.execute(query.order_by(ENTRIES.c.lineage, ENTRIES.c.sequence)).all()
         for row in rows:
-            entry, wrong = _parse(row)
+            entry, wrong = self._parse(tuple(row))
             found.extend(wrong)
             if entry is not None:
                 chains.setdefault(row.lineage, []).append(entry)
@@ -199,7 +201,7 @@ class SqlLedger:
         return tuple(self._sound(row) for row in rows)
 
     def _sound(self, row: sa.Row[Any]) -> Entry:
-        entry, errors = _parse(row)
+        entry, errors = self._parse(tuple(row))
         if entry is None or errors:
             raise damaged(errors, self._where)
         return entry
@@ -243,17 +245,16 @@ class SqlLedger:
             connection.exec_driver_sql("COMMIT")
 
 
-def _parse(row: sa.Row[Any]) -> tuple[Entry | None, Sequence[str]]:
+def _parse(row: tuple[Any, ...]) -> tuple[Entry | None, Sequence[str]]:
     """The entry of a row, and what is wrong with it."""
-    place = f"{row.model}/{row.lineage} entry {row.sequence}"
+    model, lineage, sequence, run, kind, recorded_us, hashed, body = row
+    place = f"{model}/{lineage} entry {sequence}"
     try:
-        entry = Entry.from_body(row.body, row.hash, place)
+        entry = Entry.from_body(body, hashed, place)
     except ValueError as cause:
-        return None, [f"{place}: {cause}"]
-    wrong = []
-    keys = ("model", "lineage", "sequence", "run", "kind")
-    if any(getattr(entry, key) != getattr(row, key) for key in keys) or (
-        epoch_us(entry.recorded_at) != row.recorded_us
-    ):
-        wrong.append(f"{place}: the columns differ from the body")
-    return entry, wrong
+        return None, (f"{place}: {cause}",)
+    named = (entry.model, entry.lineage, entry.sequence, entry.run, entry.kind)
+    recorded = epoch_us(entry.recorded_at)
+    if (*named, recorded) != (model, lineage, sequence, run, kind, recorded_us):
+        return entry, (f"{place}: the columns differ from the body",)
+    return entry, ()

@@ -13,6 +13,7 @@ from pipelines.core.time import Window
 from pipelines.data.engines.tables import database_of
 from pipelines.data.snapshot import Snapshot
 from pipelines.flows.retrain.run import Run
+from pipelines.packaging.version import SavedSuite
 from pipelines.release.ledger import Entry
 from pipelines.release.lineages import verified_history
 from pipelines.spec.model import ModelSpec
@@ -42,7 +43,22 @@ def check_contract(run: Run, snapshot: Snapshot) -> ContractResult:
     update they are those of ``run.increment``; only what both suites expect of single rows is then
     checked, of the streams that have any.
     """
-    return run.workspace.once("contract", ContractResult, lambda: _check(run, snapshot))
+    return run.workspace.once(
+        "contract",
+        ContractResult,
+        lambda: ContractResult(
+            findings=(*check_fresh(run, snapshot).findings, *refused_stretches(run))
+        ),
+    )
+
+
+def check_fresh(run: Run, snapshot: Snapshot) -> ContractResult:
+    """As ``check_contract``, without the stretches that earlier decisions refused.
+
+    The record is ``fresh-<champion>.json``: it depends on no other decision.
+    """
+    name = f"fresh-{run.identity.champion or 'none'}"
+    return run.workspace.once(name, ContractResult, lambda: _check(run, snapshot))
 
 
 def _check(run: Run, snapshot: Snapshot) -> ContractResult:
@@ -68,7 +84,7 @@ def _check(run: Run, snapshot: Snapshot) -> ContractResult:
     copies = run.events.copies(snapshot, run.spec.streams, since)
     found += identity_findings(copies, run.spec.gates.contract.max_contradicting_share)
     found += late_row_findings(snapshot, run.spec.streams, since)
-    return ContractResult(findings=(*found, *refused_stretches(run)))
+    return ContractResult(findings=tuple(found))
 
 
 def refused_stretches(run: Run) -> Iterator[Finding]:
@@ -114,7 +130,16 @@ def refuses(entry: Entry) -> bool:
 
 
 def envelope_of(run: Run, snapshot: Snapshot) -> dict[str, Any]:
-    """One suite for all declared streams, generated from their rows from training until as-of."""
+    """One suite for all declared streams, generated from their rows from training until as-of.
+
+    The record is ``envelope.json``.
+    """
+    return run.workspace.once(
+        "envelope", SavedSuite, lambda: SavedSuite(suite=_envelope_of(run, snapshot))
+    ).suite
+
+
+def _envelope_of(run: Run, snapshot: Snapshot) -> dict[str, Any]:
     window = Window(run.plan.train.start, run.plan.as_of)
     with run.events.tables(snapshot, run.spec.streams) as tables:
         kept = kept_facts(run.events, run.spec, snapshot, tables)

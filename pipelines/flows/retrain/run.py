@@ -36,10 +36,7 @@ from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan, split_plan
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from pipelines.quality.suite import GroupedSuiteRunner
-    from pipelines.training.fit import Fitted
 
 _OPEN_OUTCOMES = frozenset({Outcome.SUPERSEDED, Outcome.AWAIT_REVIEW})
 _NO_DECISIONS = ("dry_run", "audit")
@@ -57,16 +54,6 @@ class LoadSuite(Protocol):
     def __call__(self, spec: ModelSpec, thorough: bool = False) -> Mapping[str, Any]:
         """The suite; ``thorough`` also checks it with Great Expectations."""
         ...
-
-
-Fit = Callable[["ModelSpec", "pd.DataFrame", int], "Fitted"]
-
-
-def fit_rows(spec: ModelSpec, rows: pd.DataFrame, seed: int) -> Fitted:
-    """``training.fit.fit``, whose libraries are loaded when it is called."""
-    from pipelines.training.fit import fit
-
-    return fit(spec, rows, seed)
 
 
 @dataclass(frozen=True)
@@ -87,7 +74,8 @@ class RetrainCollaborators:
         lock: held for one model and lineage while a run is at work.
         clock: the present instant.
         progress: called with short progress messages.
-        fit: fits the declared estimator, as ``training.fit.fit``.
+        prepared: finds the folder with what was prepared for a run, by the hash that ``NamedRun``
+            names; ``None``: there is none.
     """
 
     runs: RunFolders
@@ -103,7 +91,7 @@ class RetrainCollaborators:
     lock: Callable[[str, str], AbstractContextManager[object]]
     clock: Clock
     progress: Progress = lambda _: None
-    fit: Fit = fit_rows
+    prepared: Callable[[str], Path | None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -278,8 +266,13 @@ class NamedRun:
     identity: RunIdentity
     collaborators: RetrainCollaborators
 
-    def open(self) -> Run:
+    def open(self, workspace: Callable[[str], Workspace] | None = None) -> Run:
         """Read the champion, and open the folder of the run. The caller holds the run's lock.
+
+        Arguments:
+            workspace: opens another folder than the run's, by a hash over everything but events
+                and earlier decisions that its steps depend on: the request, and the features of
+                candidate and champion.
 
         Raises:
             SpecError: candidate and champion do not share their decision points.
@@ -293,6 +286,7 @@ class NamedRun:
             else collaborators.versions.load(request.model, self.identity.champion)
         )
         common = common_spec(spec, None if champion is None else champion.spec)
+        basis = digest_of({"request": self.identity.request_digest, "frame": common.digest})
         return Run(
             request=request,
             identity=self.identity,
@@ -302,9 +296,17 @@ class NamedRun:
             plan=split_plan(spec, request.as_of),
             champion=champion,
             events=collaborators.open_events(common),
-            workspace=collaborators.runs.open_locked(request.model, self.identity.id),
+            workspace=(workspace or self._workspace)(basis),
             collaborators=collaborators,
         )
+
+    def _workspace(self, basis: str) -> Workspace:
+        """The run's folder, with what was prepared for it if no step has written there."""
+        collaborators = self.collaborators
+        workspace = collaborators.runs.open_locked(self.request.model, self.identity.id)
+        if workspace.is_empty and (prepared := collaborators.prepared(basis)) is not None:
+            workspace.adopt(Workspace.open_locked(prepared))
+        return workspace
 
 
 def name_run(request: Request, collaborators: RetrainCollaborators) -> NamedRun:

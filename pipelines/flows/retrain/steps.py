@@ -16,7 +16,7 @@ from pipelines.flows.retrain import step_reports as reports
 from pipelines.flows.retrain.answered import answer_of, report_of
 from pipelines.flows.retrain.audit import audit_candidate
 from pipelines.flows.retrain.availability import check_availability
-from pipelines.flows.retrain.contract import check_contract
+from pipelines.flows.retrain.contract import check_contract, check_fresh, envelope_of
 from pipelines.flows.retrain.dataset import build_features, take_snapshot
 from pipelines.flows.retrain.decide import decide
 from pipelines.flows.retrain.evaluate import evaluate_candidate
@@ -32,7 +32,7 @@ from pipelines.flows.retrain.run import (
     RunIdentity,
     name_run,
 )
-from pipelines.flows.retrain.train import train_candidate
+from pipelines.flows.retrain.train import fit_candidate, train_candidate
 from pipelines.release.policy import Decision
 from pipelines.release.promotion import DecisionResult
 from pipelines.release.reconciliation import exists
@@ -187,6 +187,27 @@ def answered(named: NamedRun, steps: tuple[Step, ...]) -> Iterator[Retraining] |
         )
         for step in steps
     )
+
+
+def prepare(run: Run, *, fits: bool) -> None:
+    """Write what does not depend on the decisions about the runs before.
+
+    These are the snapshot, the frame, the envelope of the candidate, and the candidate itself. The
+    version whose refit is its twin must have been decided. The check of fresh data is of use if the
+    champion stays the same.
+
+    Arguments:
+        run: the opened run, in a folder of its own.
+        fits: whether the candidate is fitted as well.
+    """
+    with run.events.shared_connection():
+        snapshot = take_snapshot(run)
+        if not run.passes(check_fresh(run, snapshot).findings):
+            return
+        frame = build_features(run, snapshot)
+        envelope_of(run, snapshot)
+    if fits and run.passes(frame.findings):
+        fit_candidate(run)
 
 
 def perform(run: Run) -> Iterator[Retraining]:

@@ -119,15 +119,36 @@ def train_candidate(run: Run, *, trial: bool = False) -> TrainedCandidate:
         SpecError: the estimator or its parameters are wrong.
         IntegrityError: in a trial, when a service could not answer with the candidate.
     """
-    return run.workspace.once("train", TrainedCandidate, lambda: _train(run, trial))
+    return run.workspace.once(
+        "train", TrainedCandidate, lambda: _judged_by_earlier(run, fit_candidate(run, trial=trial))
+    )
 
 
-def _train(run: Run, trial: bool) -> TrainedCandidate:
+def fit_candidate(run: Run, *, trial: bool = False) -> TrainedCandidate:
+    """As ``train_candidate``, without a bound from earlier runs; written to ``fitted.json``.
+
+    It depends on no decision but that about the version that is the twin.
+    """
+    return run.workspace.once("fitted", TrainedCandidate, lambda: _fit(run, trial))
+
+
+def _judged_by_earlier(run: Run, fitted: TrainedCandidate) -> TrainedCandidate:
+    """The candidate, with its refit judged by those of earlier runs."""
+    from pipelines.gates.recent_window.refit import ANSWERS, judged_by_past
+
+    findings = (
+        judged_by_past(one, past_values(run, ANSWERS)) if one.name == ANSWERS else one
+        for one in fitted.findings
+    )
+    return fitted.model_copy(update={"findings": tuple(findings)})
+
+
+def _fit(run: Run, trial: bool) -> TrainedCandidate:
     import pandas as pd
 
     from pipelines.gates.availability.fast_predict import fast_predict_finding
     from pipelines.gates.availability.serialization import serialization_finding
-    from pipelines.gates.recent_window.refit import ANSWERS, refit_findings
+    from pipelines.gates.recent_window.refit import refit_findings
     from pipelines.gates.recent_window.training_sample import training_sample_finding
     from pipelines.training.baseline import baseline_predictions
     from pipelines.training.columns import feature_matrix, labelled_rows, text_features
@@ -165,7 +186,7 @@ def _train(run: Run, trial: bool) -> TrainedCandidate:
         fits["refit"] = refit.rows, of_refit
         serving = refit.pipeline
         refitted = score(serving, spec, recent)
-        checks = refit_findings(spec, recent, scored[0], refitted, past_values(run, ANSWERS))
+        checks = refit_findings(spec, recent, scored[0], refitted, past=())
     if trial:
         rehearse_fitted(run, serving, recent)
         package = plan_package(serving, probabilities=_probabilities(run))
@@ -230,6 +251,7 @@ def fit_twins(
     estimator as the first one is not fitted again.
     """
     from pipelines.training.estimator import distinct_seeds
+    from pipelines.training.fit import fit
 
     spec, search = run.spec, None
     distinct = distinct_seeds(spec)
@@ -245,7 +267,7 @@ def fit_twins(
         run.collaborators.progress(
             f"fitting seed {number} of {len(spec.seeds)} on {len(rows):,} rows"
         )
-        fitted = run.collaborators.fit(spec, rows, seed)
+        fitted = fit(spec, rows, seed)
         twins.append(fitted.pipeline)
         search = fitted.search if number == 1 else search
     return twins, search
@@ -253,9 +275,11 @@ def fit_twins(
 
 def _refit(run: Run, window: Window) -> tuple[Fitted, int]:
     """The first seed's fit on everything that has matured, and how many rows have a label."""
+    from pipelines.training.fit import fit
+
     read = read_training_rows(run.spec, run.workspace.path(FRAME), window)
     run.collaborators.progress(f"fitting the refit on {len(read.rows):,} rows")
-    return run.collaborators.fit(run.spec, read.rows, run.spec.seeds[0]), len(read.points)
+    return fit(run.spec, read.rows, run.spec.seeds[0]), len(read.points)
 
 
 def write_candidate(

@@ -54,6 +54,18 @@ def refit_findings(
     )
 
 
+def judged_by_past(finding: Finding, past: Sequence[float]) -> Finding:
+    """The first finding of ``refit_findings``, judged by the values of past refits.
+
+    Arguments:
+        finding: made without them.
+        past: as for ``refit_findings``.
+    """
+    if finding.value is None or finding.rows is None:
+        return finding
+    return _answers(finding.value, past, finding.rows)
+
+
 def answer_change(label: Floats, twin: Floats, refit: Floats) -> float:
     """How far the refit's answers are from the twin's, as a share of the twin's error.
 

@@ -11,16 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from pipelines.core.errors import SpecError, TimeError
 from pipelines.core.time import FixedClock
-from pipelines.flows import fits_ahead
 from pipelines.flows.backfill import BackfillRequest, backfill_instants, open_backfill
-from pipelines.flows.retrain.run import fit_rows
 from pipelines.spec.model import ModelSpec
-from pipelines.training.fit import Fitted
 from tests.support.pharmacy import declaration
 from tests.support.sales_home import AS_OF, SalesHome, connections_to
 from tests.support.sales_home import rows as sales_rows
@@ -101,27 +97,6 @@ def test_instants_out_of_order_or_in_the_future_are_refused() -> None:
         opened(MONDAY, MONDAY)
     with pytest.raises(TimeError):
         opened(MONDAY, MONDAY + 60 * DAY)
-
-
-def test_a_retraining_uses_the_fits_that_were_made_ahead(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of its three fits only the first twin is made when it is needed."""
-    home = SalesHome(tmp_path, connections_to(sales_rows(), tmp_path, AS_OF))
-    home.declare()
-    fits: list[tuple[str, int]] = []
-
-    def fit(spec: ModelSpec, rows: pd.DataFrame, seed: int) -> Fitted:
-        fits.append((threading.current_thread().name, seed))
-        return fit_rows(spec, rows, seed)
-
-    monkeypatch.setattr(fits_ahead, "fit_rows", fit)
-    request = BackfillRequest(model="sales", as_of=(AS_OF - 7 * DAY, AS_OF), from_scratch=True)
-    weeks = open_backfill(request, home.parts).weeks()
-    assert next(weeks).outcome == "first_version"
-    weeks.close()  # type: ignore[attr-defined]  # it is a generator
-    assert [seed for name, seed in fits if name == "MainThread"] == [1]
-    assert {seed for name, seed in fits if name.startswith("fit_")} == {1, 2}
 
 
 def test_a_backfill_waits_while_another_process_works_on_its_lineage(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from pipelines.core.time import (
     refuse_ancient,
     refuse_future,
 )
-from pipelines.wiring import connect
+from pipelines.settings import Settings
+from pipelines.wiring import connect, retraining_elsewhere
 
 if TYPE_CHECKING:
     from pipelines.flows.backfill import Backfill, BackfillWeek
@@ -53,6 +54,12 @@ def backfill(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="begin without a champion, not with that of live")
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="processes that prepare coming weeks; default: by cores and memory"
+        ),
+    ] = None,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
@@ -62,13 +69,15 @@ def backfill(
     again to go on after an interruption.
     """
     with bar("backfill") as progress:
-        connections = connect(progress=progress)
+        settings = Settings()
+        connections = connect(settings, progress=progress)
         collaborators = connections.retraining
         if recipe is not None:
             spec = _recipe(name, recipe)
             collaborators = replace(collaborators, load_spec=lambda _: spec)
         else:
             spec = connections.load_spec(name)
+        from pipelines.flows.ahead.weeks import Workers, usual_workers
         from pipelines.flows.backfill import BackfillRequest, backfill_instants, open_backfill
 
         begin = _instant(first, "--from")
@@ -80,7 +89,9 @@ def backfill(
             parse_duration(every, "--every") if every else None,
         )
         request = BackfillRequest(model=name, as_of=dates, from_scratch=from_scratch, reason=reason)
-        opened = open_backfill(request, collaborators)
+        number = usual_workers() if workers is None else workers
+        ahead = Workers(retraining_elsewhere(settings), number)
+        opened = open_backfill(request, collaborators, ahead)
         if not as_json:
             _announce(opened, spec)
         weeks: list[BackfillWeek] = []

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pipelines.core.errors import IntegrityError
 from pipelines.flows.retrain.run import Run
-from pipelines.flows.versions import VersionReader
+from pipelines.flows.versions import VersionReader, vouched
 from pipelines.gates.refresh.record import RefreshRecord
 from pipelines.packaging.version import (
     RECORD,
@@ -55,8 +55,8 @@ class KeptVersions:
                 facts in the registry state.
         """
         info = kept.info
-        verified = self.reader.verified(info.model, info.version, self.entries)
-        version = read_version(self.reader.fetch(verified), info.model, info.version)
+        folder = self.reader.fetch(vouched(info, self.entries))
+        version = read_version(folder, info.model, info.version)
         if version.plan.refit_until != kept.trained_until:
             raise IntegrityError(
                 "a version's tags name another training span than its files",

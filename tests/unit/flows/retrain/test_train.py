@@ -13,6 +13,7 @@ from pipelines.cli.commands.watch.explain import Explanation, show_explanation
 from pipelines.flows.retrain.steps import Retraining
 from pipelines.flows.retrain.train import fit_twins
 from pipelines.release.ledger import replay
+from pipelines.training import fit as fitting
 from pipelines.training.fit import fit
 from pipelines.training.score import score
 from tests.support.sales_home import AS_OF, SalesHome, connections_to, declaration, rows
@@ -26,7 +27,13 @@ __all__ = ["frame", "recent", "regression", "train"]
     [("sklearn.linear_model.LinearRegression", [1]), ("sklearn.tree.ExtraTreeRegressor", [1, 2])],
 )
 def test_seeds_that_change_nothing_are_fitted_once(
-    regression, frame, train, recent, path: str, fitted: list[int]
+    regression,
+    frame,
+    train,
+    recent,
+    path: str,
+    fitted: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spec = regression(seeds=[1, 2], estimator={"path": path})
     seeds: list[int] = []
@@ -35,10 +42,10 @@ def test_seeds_that_change_nothing_are_fitted_once(
         seeds.append(seed)
         return fit(spec, rows, seed)
 
-    run: Any = SimpleNamespace(
-        spec=spec, collaborators=SimpleNamespace(fit=counted, progress=lambda _: None)
-    )
-    twins, _ = fit_twins(run, frame(train), None)
+    run: Any = SimpleNamespace(spec=spec, collaborators=SimpleNamespace(progress=lambda _: None))
+    with monkeypatch.context() as counting:
+        counting.setattr(fitting, "fit", counted)
+        twins, _ = fit_twins(run, frame(train), None)
     assert seeds == fitted
     assert len(twins) == 2
     rows = frame(recent)

@@ -1,0 +1,1 @@
+"""Weeks of a backfill, prepared in other processes while the weeks before them are decided."""
