@@ -97,6 +97,7 @@ tutorial: setup  ## follow docs/tutorial.md step by step and compare what it pri
 proof: setup  ## the long simulations, as a table in docs/proof.md, and the tests at length
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.montecarlo.proof --out docs/proof.md
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m proof
+	@GAUNTLET_REPLICATIONS=300 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/montecarlo
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --hypothesis-profile thorough tests/property \
 	  tests/contract/test_suite_runners.py tests/unit/features/engine/test_distribution.py
 

@@ -32,7 +32,6 @@ LONGEST_FIRST = (
     "trap/test_retrain_traps.py",
     "e2e/serving/test_servers_killed.py",  # waits
     "e2e/refresh",
-    "e2e/test_kill_campaign.py",
     "e2e/test_release_faults.py",  # waits
     "trap/test_check_traps.py",
     "e2e/test_audit_flow.py",

@@ -70,8 +70,8 @@ def report(finished: Any, task: str) -> dict[str, Any]:
 def test_a_run_takes_every_step_and_again_finds_the_same_answers(
     bag: Any, home: Path, tmp_path: Path
 ) -> None:
-    from pipelines.flows.retrain.request import Request
-    from pipelines.flows.retrain.steps import run_step
+    from pipelines.flows.retrain.request import Request, StepReport
+    from pipelines.flows.retrain.steps import retrain
     from pipelines.wiring import connect
 
     first = logged_run(bag, tmp_path / "first", as_of="2025-07-07T06:00:00Z", reason="test")
@@ -93,12 +93,13 @@ def test_a_run_takes_every_step_and_again_finds_the_same_answers(
     assert states(again)["first_fill"] == "skipped", (
         "what was filled once is kept by another DAG; where that does not run, the gate has to see"
     )
-    request = Request(model="demand", as_of=AS_OF)
-    for step in STEPS:
-        done = run_step(step, request, connect().retraining)
-        shell = None if done.skipped else done.as_json()
-        assert report(first, step) == report(again, step) == shell, (
-            f"{step}: the same question got another answer from Airflow than from the shell"
+    done: list[StepReport] = []
+    retrain(Request(model="demand", as_of=AS_OF), connect().retraining, done.append)
+    assert [one.step for one in done] == list(STEPS)
+    for one in done:
+        shell = None if one.skipped else one.as_json()
+        assert report(first, one.step) == report(again, one.step) == shell, (
+            f"{one.step}: the same question got another answer from Airflow than from the shell"
         )
 
 

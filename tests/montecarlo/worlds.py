@@ -19,7 +19,7 @@ from scipy.stats import binom
 
 from pipelines.stats.paired import PairedDifference, paired_difference
 
-REPLICATIONS = int(os.environ.get("GAUNTLET_REPLICATIONS", "300"))
+REPLICATIONS = int(os.environ.get("GAUNTLET_REPLICATIONS", "200"))
 
 
 @dataclass(frozen=True)

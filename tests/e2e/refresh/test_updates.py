@@ -104,9 +104,8 @@ def test_the_same_events_give_the_same_bytes(
     again = VisitsHome(tmp_path, shared)
     again.declare()
     again.retrain()
-    for hours in (2, 4, 6):
-        again.update(ANCHOR + hours * HOUR)
-    for number in ("1", "2", "3", "4"):
+    again.update(ANCHOR + 2 * HOUR)
+    for number in ("1", "2"):
         one, other = (each.parts.versions.load("visits", number) for each in (home, again))
         assert models(one) == models(other)
         assert one.folder.name == other.folder.name  # the hash of the whole content

@@ -165,12 +165,12 @@ def run_undisturbed(server: Server, name: str, commands: Sequence[Command]) -> l
     return found
 
 
-def run_trial(server: Server, twin: Undisturbed, chance: random.Random, most: int) -> Trial:
-    """Kill a command at random moments, at most so often, let it finish, and compare."""
+def run_trial(server: Server, twin: Undisturbed, chance: random.Random) -> Trial:
+    """Kill a command at random moments, let it finish, and compare."""
     work, trial = server.folder / "work", Trial(twin.command)
     shutil.rmtree(work)
     copy(twin.before, work)
-    for _ in range(most):
+    for _ in range(MOST_KILLS):
         part = chance.random() ** 2  # a command that is run again has less to do
         if chance.random() < 0.5:
             kill: dict[str, Any] = {"after_s": part * twin.ended.seconds}
@@ -208,7 +208,6 @@ def run_campaign(
     seed: int,
     scenarios: Mapping[str, Sequence[Command]],
     report: Callable[[Trial], None] = lambda _: None,
-    most: int = MOST_KILLS,
 ) -> list[Trial]:
     """Run trials until enough commands were killed; the command with the least time so far is next.
 
@@ -218,7 +217,6 @@ def run_campaign(
         seed: of the random moments.
         scenarios: commands by the name of their scenario.
         report: called with each trial.
-        most: kills of one command in a row.
     """
     chance = random.Random(seed)
     trials: list[Trial] = []
@@ -232,7 +230,7 @@ def run_campaign(
         while sum(len(trial.kills) for trial in trials) < kills:
             turn = spent.index(min(spent))
             spent[turn] += RESTORE_S + twins[turn].ended.seconds
-            trial = run_trial(server, twins[turn], chance, most)
+            trial = run_trial(server, twins[turn], chance)
             trials.append(trial)
             report(trial)
     return trials

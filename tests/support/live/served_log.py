@@ -43,8 +43,8 @@ def changed(feature: str, change: Callable[[pd.DataFrame], Any]) -> Serve:
 
 
 def frame_rows(pharmacy: Pharmacy, days: int = 6) -> pd.DataFrame:
-    """The newest days of the one run's frame, in order."""
-    (path,) = (pharmacy.home / "runs" / "demand").glob("*/frame.parquet")
+    """The newest days of the first version's frame, in order."""
+    (path,) = (pharmacy.home / "runs" / "demand").glob("*.none/frame.parquet")
     rows = pd.read_parquet(path)
     newest = rows["decision_time"].max() - pd.Timedelta(days=days)
     kept = rows[rows["decision_time"] >= newest]
@@ -65,7 +65,7 @@ def log_predictions(
     Arguments:
         serve: the features that reach the model.
         answers: what becomes of its answers on their way into the log.
-        rows: points of the requests; default: the newest of the one run's frame.
+        rows: points of the requests; default: the newest of the first version's frame.
         version: the version that answers, with its own declaration.
     """
     parts = pharmacy.parts()
