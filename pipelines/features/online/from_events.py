@@ -19,7 +19,7 @@ from pipelines.core.errors import Unavailable
 from pipelines.data.canonical import ARROW_TYPES
 from pipelines.data.events import NoEvents
 from pipelines.features.online.store import Key, OnlineRow, Reading, ViewState
-from pipelines.features.online.views import view_definitions, view_rows
+from pipelines.features.online.views import view_definitions, view_rows, young_events
 from pipelines.spec.views import FeatureView, feature_views
 
 if TYPE_CHECKING:
@@ -94,8 +94,10 @@ class EventsOnline:
         keys: Sequence[Key],
         as_of: datetime,
     ) -> Reading:
-        requested = _of_entities(view, tables[view.stream], keys, self._spec)
-        rows = view_rows(self._spec, view, {view.stream: requested}, as_of).to_pyarrow()
+        requested = {view.stream: _of_entities(view, tables[view.stream], keys, self._spec)}
+        # Several queries read these few events, so cache them after one pass over the stream.
+        with young_events(self._spec, view, requested, as_of).cache() as near:
+            rows = view_rows(self._spec, view, {view.stream: near}, as_of).to_pyarrow()
         size = len(view.entity)
         values = {
             _key(row[:size]): OnlineRow(_key(row[:size]), tuple(row[size:]), as_of, as_of)

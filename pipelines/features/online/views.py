@@ -71,7 +71,7 @@ def view_rows(
         DataError: when a value is too large to be summed exactly.
     """
     uses = _uses(spec, view, as_of)
-    return _rows(spec, view, uses, _young(spec, view, streams, as_of), as_of)
+    return _rows(spec, view, uses, young_events(spec, view, streams, as_of), as_of)
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def changed_rows(
     uses = _uses(spec, view, as_of)
     # The events of the touched entities are read more than once, and are few after a small step.
     with _touched(spec, view, uses, streams, before, as_of).cache() as touched:
-        visible = _young(spec, view, streams, as_of).semi_join(touched, list(view.entity))
+        visible = young_events(spec, view, streams, as_of).semi_join(touched, list(view.entity))
         with visible.cache() as events:
             there = _entities(spec, view, uses, events, as_of)
             yield Changes(
@@ -149,10 +149,10 @@ def _within(begin: datetime, end: datetime, lag: int = 0) -> Any:
     return (_.event_time >= _at(begin)) & (_.event_time < _at(end))
 
 
-def _young(
+def young_events(
     spec: ModelSpec, view: FeatureView, streams: Mapping[str, ibis.Table], as_of: datetime
 ) -> ibis.Table:
-    """The columns and events that any of the windows could contain."""
+    """The columns and events that any of the windows could contain; arguments as ``view_rows``."""
     read = {*view.entity}
     for feature in view.features:
         read |= {condition.column for condition in feature.where}
