@@ -30,7 +30,7 @@ from pipelines.data.canonical import quoted
 from pipelines.data.connection import prepare_ibis
 from pipelines.data.engines.duck import opened_on_demand
 from pipelines.data.engines.port import Connect, Item, Result
-from pipelines.data.engines.spark_session import FOLDER, loss_as_error, session_at
+from pipelines.data.engines.spark_session import FOLDER, kept_rows, loss_as_error, session_at
 from pipelines.data.engines.spark_tasks import PART, query_parts, work_on
 from pipelines.data.paths import files_sql, written_path
 
@@ -129,7 +129,7 @@ class SparkDatabase:
     def create_table(self, name: str, sql: str) -> None:
         """As the port says; the executors keep its rows."""
         if not self._has(name):
-            self._query(sql).persist().createOrReplaceTempView(_spark_name(name))
+            kept_rows(self._query(sql)).createOrReplaceTempView(_spark_name(name))
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """As the port says."""

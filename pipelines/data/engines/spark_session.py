@@ -72,8 +72,26 @@ def session_at(address: str, folder: Path) -> Any:
         ) from cause
     if not remote:
         session.sparkContext.setLogLevel("ERROR")
-        atexit.register(_stop, session)  # first: the end of its JVM ends the executors
+    atexit.register(_stop, session)  # first: the end of its JVM ends the executors
     return session
+
+
+def kept_rows(frame: Any) -> Any:
+    """A frame whose rows the executors keep until this process ends.
+
+    A server of Spark Connect would keep them for as long as it runs.
+    """
+    if _is_remote():
+        atexit.register(_release, frame)
+    return frame.persist()
+
+
+def _release(frame: Any) -> None:
+    from pyspark.errors import PySparkException
+
+    if not frame.sparkSession.is_stopped:
+        with suppress(PySparkException):  # the server has ended, and its executors with it
+            frame.unpersist()
 
 
 def _brief_retries() -> Any:
@@ -96,6 +114,8 @@ def loss_as_error(session: Any) -> Iterator[None]:
     except Exception as cause:
         if not _is_lost(session, cause):
             raise
+        if _is_remote():
+            session.client.close()  # the next call fails at once and does not wait for the server
         raise Unavailable(
             "the session of Spark was lost",
             where="GAUNTLET_ENGINE",
@@ -104,24 +124,37 @@ def loss_as_error(session: Any) -> Iterator[None]:
         ) from cause
 
 
-def _is_lost(session: Any, cause: Exception) -> bool:
-    from py4j.protocol import Py4JError
+def _is_remote() -> bool:
+    """Whether this process's session is one of Spark Connect."""
     from pyspark.sql.utils import is_remote
 
-    if is_remote():
-        return _server_is_lost(cause)
+    return bool(is_remote())
+
+
+def _is_lost(session: Any, cause: Exception) -> bool:
+    from py4j.protocol import Py4JError
+
+    if _is_remote():
+        return session.is_stopped or _session_is_gone(cause)
     try:
         return bool(session.sparkContext._jsc.sc().isStopped())
     except (Py4JError, OSError):  # its JVM has ended
         return True
 
 
-def _server_is_lost(cause: BaseException | None) -> bool:
-    """Whether a server of Spark Connect did not answer in all attempts."""
+def _session_is_gone(cause: BaseException | None) -> bool:
+    """Whether a server of Spark Connect did not answer in all attempts, or has ended the session.
+
+    It ends one that was not used for an hour, and a server that was started again knows none.
+    """
+    from pyspark.errors import PySparkException
     from pyspark.errors.exceptions.base import RetriesExceeded
 
     while cause is not None:
         if isinstance(cause, RetriesExceeded):
+            return True
+        known = (cause.getCondition() or "") if isinstance(cause, PySparkException) else ""
+        if known.startswith("INVALID_HANDLE.SESSION"):
             return True
         cause = cause.__cause__ or cause.__context__
     return False
@@ -130,6 +163,8 @@ def _server_is_lost(cause: BaseException | None) -> bool:
 def _stop(session: Any) -> None:
     from py4j.protocol import Py4JError
 
+    if _is_remote() and session.is_stopped:
+        return
     with suppress(Py4JError, OSError):  # its JVM has ended already
         session.stop()
 

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.support.servers import Server, program_of
+import httpx
+
+from tests.support.servers import PATIENCE_S, Server, program_of
 
 DEPLOY = "org.apache.spark.deploy"
 CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
@@ -36,17 +38,35 @@ def standalone_cluster(port: int, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def connect_server(port: int, folder: Path) -> Iterator[Server]:
-    """A server of Spark Connect with one thread, which is killed at the end of the block."""
+def connect_server(port: int, folder: Path, pages: int | None = None) -> Iterator[Server]:
+    """A server of Spark Connect with one thread, which is killed at the end of the block.
+
+    Arguments:
+        port: that it listens on.
+        folder: for its log.
+        pages: port of its pages and of ``kept_by``; ``None``: none.
+    """
     command = [f"{DEPLOY}.SparkSubmit", "--class", CONNECT, "--master", "local[1]"]
     command += ["--conf", f"spark.connect.grpc.binding.port={port}"]
-    command += ["--conf", f"spark.connect.grpc.binding.address={HOST}", "spark-internal"]
+    command += ["--conf", f"spark.connect.grpc.binding.address={HOST}"]
+    if pages is not None:
+        command += ["--conf", "spark.ui.enabled=true", "--conf", f"spark.ui.port={pages}"]
+    command.append("spark-internal")
     server = spark_server(command, folder / "connect.log", port)
     server.start()
     try:
         yield server
     finally:
         server.kill()
+
+
+def kept_by(pages: int) -> list[str]:
+    """Names of the frames whose rows the executors of a server keep."""
+    address = f"http://{HOST}:{pages}/api/v1/applications"
+    with httpx.Client(timeout=PATIENCE_S) as client:
+        [application] = client.get(address).raise_for_status().json()
+        found = client.get(f"{address}/{application['id']}/storage/rdd").raise_for_status().json()
+    return [str(one["name"]) for one in found]
 
 
 def spark_server(command: list[str], log: Path, ready: int | bytes) -> Server:
