@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipelines.core.files import working_folder
 from pipelines.core.time import Window
-from pipelines.flows.frames import FRAME, keep_newest_weeks, read_rows, write_points
+from pipelines.flows.frames import FRAME, frame_rows, keep_newest_weeks, write_points
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import RetrainCollaborators, requested_spec
 from pipelines.training.split import split_plan
@@ -25,7 +25,7 @@ def compute_features(requests: Sequence[Request], collaborators: RetrainCollabor
     Raises:
         GauntletError: as the retraining of the last week would.
     """
-    from pipelines.flows.backtest.labels import labels_that_changed
+    from pipelines.flows.backtest.labels import labels_that_changed, separating_attributes
 
     dates, progress = [one.as_of for one in requests], collaborators.progress
     spec = requested_spec(requests[-1], collaborators.load_spec, collaborators.ledger)
@@ -39,7 +39,7 @@ def compute_features(requests: Sequence[Request], collaborators: RetrainCollabor
         snapshot = events.snapshot(spec.streams, dates[-1])
         with events.tables(snapshot, spec.streams) as tables:
             write_points(events, spec.frame, snapshot, tables, span.start, folder / FRAME)
-            rows = read_rows(spec, folder / FRAME, span)
+            rows = frame_rows(spec, folder / FRAME, span, separating_attributes(spec)).points
             changed = labels_that_changed(events, spec, snapshot, rows, dates, progress)
             for one in known:
                 if one.as_of not in changed:
