@@ -18,6 +18,7 @@ from pipelines.core.errors import Unavailable
 from pipelines.flows.ahead.weeks import prepare_week
 from pipelines.flows.ahead.worker import Answer, Worker
 from pipelines.flows.retrain.request import Request
+from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.flows.workspace import WRITTEN, Workspace
 from tests.support.sales_home import AS_OF, SalesHome, connections_to, parts_elsewhere, rows
 
@@ -78,22 +79,26 @@ def test_a_worker_that_was_killed_is_named(sales: SalesHome) -> None:
     worker.end()
 
 
+def ten_minutes(begun: Path, _: RetrainCollaborators) -> None:
+    begun.touch()
+    time.sleep(600)
+
+
 PARENT = """
     import sys, time
     from functools import partial
     from pathlib import Path
-    from pipelines.flows.ahead.weeks import prepare_week
     from pipelines.flows.ahead.worker import Worker
     from tests.support.sales_home import AS_OF, parts_elsewhere
-    from tests.unit.flows.ahead.test_worker import FIRST
+    from tests.unit.flows.ahead.test_worker import ten_minutes
 
     if __name__ == "__main__":
         folder = Path(sys.argv[1])
         start = partial(parts_elsewhere, folder, folder / "store", AS_OF)
         worker = Worker(start, start().load_spec("sales"))
         if sys.argv[2] == "works":
-            worker.order("late", partial(prepare_week, FIRST, True, folder / "ahead"))
-            while not list(folder.glob("ahead/*/snapshot.json")):
+            worker.order("long", partial(ten_minutes, folder / "begun"))
+            while not (folder / "begun").exists():
                 time.sleep(0.01)
         print(worker.process.pid, flush=True)
         time.sleep(600)
