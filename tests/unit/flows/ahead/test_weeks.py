@@ -30,6 +30,7 @@ from pipelines.flows.ahead.weeks import (
 from pipelines.flows.ahead.worker import Answer
 from pipelines.flows.backfill import BackfillRequest, BackfillWeek, open_backfill
 from pipelines.flows.retrain.request import Request
+from pipelines.gates.recent_window.refit import ANSWERS
 from pipelines.spec.model import ModelSpec
 from tests.support.sales_home import (
     AS_OF,
@@ -237,6 +238,8 @@ def test_versions_and_decisions_are_those_of_a_backfill_without_workers(
     assert list(backfill(tmp_path, store, 1, messages.append)) == alone[0]
     assert written(tmp_path, store) == alone[1]
     assert len([text for text in messages if text.endswith(TAKEN)]) == len(WEEKS) - 1
+    [answers] = [one for one in alone[1]["ledger"][-1]["findings"] if one["name"] == ANSWERS]
+    assert "4 past refits of this recipe" in answers["reason"], "of the weeks before"
     fits = [text for text in messages if "fitting the refit" in text]
     assert len(fits) == 1, "the first process fits the first week only"
     assert not list((tmp_path / "home" / "runs").glob(".draft-*"))

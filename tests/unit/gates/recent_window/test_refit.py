@@ -11,6 +11,7 @@ from pipelines.gates.recent_window.refit import (
     ANSWERS,
     ERROR,
     answer_change,
+    judged_by_past,
     largest_expected,
     refit_findings,
 )
@@ -28,7 +29,10 @@ def judge(regression):
     def found(twin: list[float], refit: list[float], past=PAST, label=0.0) -> dict[str, Finding]:
         rows = pd.DataFrame({"label": [label] * len(twin)})
         twins, refits = (Scored(np.array(values), "rows") for values in (twin, refit))
-        return {each.name: each for each in refit_findings(spec, rows, twins, refits, past)}
+        findings = {each.name: each for each in refit_findings(spec, rows, twins, refits, past)}
+        first, second = refit_findings(spec, rows, twins, refits, ())
+        assert findings == {ANSWERS: judged_by_past(first, past), ERROR: second}
+        return findings
 
     return found
 
