@@ -42,12 +42,13 @@ class FrameWeek:
     Arguments:
         monday: when the week begins.
         file: Parquet; has the rows of all of the week, and may have those of other weeks.
-        key: a hash of everything that determines the rows; ``None``: later events can change them.
+        name: of the kept file of the rows: hashes of what determines them and of themselves;
+            ``None``: they are kept nowhere, since later events can change them.
     """
 
     monday: datetime
     file: Path
-    key: str | None
+    name: str | None
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,13 @@ class FrameWeeks:
             for monday, key in keys.items()
             if (file := self.kept.read(key, self.progress)) is not None
         }
+        names = {monday: file.name for monday, file in files.items()}
         newest = [monday for monday in weeks if monday >= self._first_open]
         if any(monday not in files for monday in newest):
             cut = self.kept.read(self._newest_key, self.progress)
             if cut is not None:
                 files |= dict.fromkeys(newest, cut)
+                names = {monday: name for monday, name in names.items() if monday not in newest}
         missing = [monday for monday in weeks if monday not in files]
         with draft_in(self.kept.folder) as folder:
             folder.mkdir()
@@ -114,9 +117,9 @@ class FrameWeeks:
                 for monday in run.steps(WEEK):
                     files[monday] = file
                     if monday in keys:
-                        self._keep(keys[monday], file, week_of(monday))
+                        names[monday] = self._keep(keys[monday], file, week_of(monday)).name
             self.kept.prune()
-            yield [FrameWeek(monday, files[monday], keys.get(monday)) for monday in weeks]
+            yield [FrameWeek(monday, files[monday], names.get(monday)) for monday in weeks]
 
     def write_weeks(self, weeks: Sequence[FrameWeek], start: datetime, path: Path) -> None:
         """Write the rows of ``weeks`` from an instant on; arguments as for ``write``."""
@@ -189,8 +192,8 @@ class FrameWeeks:
         frame = build_frame(self.spec, near, self.as_of, run)
         write_parquet(frame.order_by(["decision_time", *self.spec.points.keys]), path)
 
-    def _keep(self, key: str, file: Path, week: Window) -> None:
-        self.kept.write(key, lambda draft: self._copy([file], week.start, week.end, draft))
+    def _keep(self, key: str, file: Path, week: Window) -> Path:
+        return self.kept.write(key, lambda draft: self._copy([file], week.start, week.end, draft))
 
     def _copy(self, files: Sequence[Path], start: datetime, end: datetime | None, to: Path) -> None:
         """Copy the points of some files from an instant on, and until another one."""

@@ -1,7 +1,8 @@
 """What the leak probe found in the weeks of a frame, kept beside the rows of each week.
 
-A week's rows are kept under a hash of everything that determines them, and so is what the probe
-found in them. A week that was computed anew is probed anew.
+A week's rows are kept under a hash of everything that determines them, and what the probe found in
+them under that hash and one of the rows themselves. So rows that were computed anew with another
+result are probed anew.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING
 from pipelines.core.counts import counted
 from pipelines.core.findings import Finding
 from pipelines.core.records import digest_of
-from pipelines.core.weeks import WEEK
+from pipelines.core.time import EARLIEST, MICROSECOND, epoch_us
+from pipelines.core.weeks import WEEK, monday_before
 from pipelines.data.engines.tables import read_parquet
 from pipelines.data.events import Progress
 from pipelines.data.kept_files import KeptFiles
@@ -64,13 +66,15 @@ class KeptProbes:
 
         Arguments:
             spec, streams, as_of: as for ``probe_weeks``.
-            weeks: of the frame. That in which the frame begins is sampled whole.
+            weeks: of the frame. That in which the frame begins is sampled whole; one without
+                points is left out.
 
         Raises:
             Unavailable: the disk is full.
         """
+        weeks = _with_points(weeks)
         each = points_a_week(self.sample, len(weeks))
-        keys = {one.monday: self._key(one.key, each) for one in weeks if one.key is not None}
+        keys = {one.monday: self._key(one.name, each) for one in weeks if one.name is not None}
         found = {
             monday: ProbedWeek.model_validate_json(path.read_bytes())
             for monday, key in keys.items()
@@ -91,6 +95,22 @@ class KeptProbes:
 
     def _key(self, week: str, each: int) -> str:
         return digest_of({"probe": [FORMAT, each, self.seed], "week": week})
+
+
+def _with_points(weeks: Sequence[FrameWeek]) -> list[FrameWeek]:
+    """The weeks that have a point."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first, length = epoch_us(monday_before(EARLIEST)), WEEK // MICROSECOND
+    there: set[int] = set()
+    for path in dict.fromkeys(one.file for one in weeks):
+        for part in pq.ParquetFile(path).iter_batches(columns=["decision_time"]):
+            times = part.column(0).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
+            counts = np.bincount((times.astype(np.int64) - first) // length)
+            there.update(np.flatnonzero(counts).tolist())
+    return [one for one in weeks if (epoch_us(one.monday) - first) // length in there]
 
 
 def _rows_of(weeks: Sequence[FrameWeek], streams: Mapping[str, ibis.Table]) -> ibis.Table:

@@ -101,10 +101,8 @@ def test_a_late_event_has_the_weeks_probed_again_that_it_touches(
 
 
 def test_a_kept_week_with_other_rows_is_reported_by_every_run(world: World) -> None:
-    """An earlier release has kept a week whose features saw a later row."""
+    """A week was computed again by a release whose features saw a later row, and kept."""
     world.probe()
-    for path in (world.folder / "cache" / "probes").iterdir():
-        path.unlink()
     folder = world.folder / "cache" / "frames"
     first = min(
         folder.glob("[!.]*"), key=lambda path: pq.read_table(path)["decision_time"][0].as_py()
@@ -120,6 +118,24 @@ def test_a_kept_week_with_other_rows_is_reported_by_every_run(world: World) -> N
     assert world.probed == ["probing sampled points of 3 weeks"], "two of them are always new"
 
 
-def _first_point(path: Path) -> datetime:
-    found: datetime = pq.read_table(path)["decision_time"][0].as_py()
-    return found
+def test_a_week_that_is_computed_again_with_the_same_rows_keeps_its_result(world: World) -> None:
+    found = world.probe()
+    for path in (world.folder / "cache" / "frames").glob("[!.]*"):
+        path.unlink()
+    assert world.probe() == found
+    assert world.probed == ["probing sampled points of 2 weeks"], "the newest are always new"
+
+
+def test_weeks_without_points_leave_more_for_the_others(
+    world: World, sales_rows: Callable[..., pa.Table]
+) -> None:
+    """Fifteen shops with a point every four weeks: three of twelve weeks have points."""
+    for number in range(12):
+        shop = {"shop": [f"other-{number}"] * 80, "sale": [f"{number}:{i}" for i in range(80)]}
+        world.add(sales_rows(range(80), **shop))
+    declared = world.spec.as_json()
+    declared["points"] = {**declared["points"], "every": "28d"}
+    world.spec = ModelSpec.model_validate(declared)
+    found = world.probe()
+    assert world.probed == ["probing sampled points of 3 weeks"]
+    assert (found.verdict, found.rows) == (Verdict.PASS, 3 * 11)
