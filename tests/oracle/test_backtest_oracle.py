@@ -130,7 +130,7 @@ def test_spans_and_serving_models_are_those_of_the_flow(both: Both) -> None:
         assert version.judged.train == registered.plan.train
         assert version.serves.train == registered.plan.refit
         part = history.part(Window(at, at + timedelta(days=7)))
-        served = score(registered.load_pipeline(), history.spec, history.rows.iloc[part])
+        served = score(registered.load_pipeline(), history.spec, history.frame(part, END))
         np.testing.assert_array_equal(both.predictions.of(version.serves, part), served.predictions)
 
 
