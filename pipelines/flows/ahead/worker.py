@@ -10,8 +10,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 from pipelines.core.errors import GauntletError, Unavailable
@@ -52,7 +54,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")  # a fork would share DuckDB's threads
         self._orders, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, start, spec), daemon=True)
-        self.process.start()
+        with _interrupts_blocked():
+            self.process.start()
         theirs.close()
         self.open = 0
 
@@ -98,6 +101,17 @@ class Worker:
             where=f"process {self.process.pid}",
             got=f"exit code {self.process.exitcode}",
         )
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block interrupts from the terminal, also in processes that the block starts."""
+    resource_tracker.ensure_running()  # its start, which the first process needs, unblocks them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(orders: Connection, start: Start, spec: ModelSpec) -> None:

@@ -84,6 +84,19 @@ def ten_minutes(begun: Path, _: RetrainCollaborators) -> None:
     time.sleep(600)
 
 
+def test_an_interrupt_from_the_terminal_ends_no_worker_that_loads_its_modules(
+    sales: SalesHome,
+) -> None:
+    worker = started(sales)
+    try:
+        assert worker.process.pid is not None
+        os.kill(worker.process.pid, signal.SIGINT)
+        worker.order("late", partial(prepare_week, FIRST, True, sales.folder / "ahead"))
+        assert worker.next_answer() == Answer("late")
+    finally:
+        worker.end()
+
+
 PARENT = """
     import sys, time
     from functools import partial
