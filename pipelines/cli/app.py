@@ -31,7 +31,7 @@ from pipelines.cli.commands import (
 )
 from pipelines.cli.commands.lineages import adopt, backfill, compare, lineages
 from pipelines.cli.commands.watch import doctor, drill, effects, explain, mark_broken, status
-from pipelines.cli.failures import as_known
+from pipelines.cli.failures import as_known, interrupted
 from pipelines.cli.output import complain, console, errors, flush
 from pipelines.core.errors import GauntletError
 
@@ -104,13 +104,19 @@ def main() -> None:
         app(standalone_mode=True)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            errors.print("stopped; running the same command again goes on from here")
+            _stop()
         flush()
         raise
-    except GauntletError as error:
-        _end(error)
     except Exception as error:  # the last line of defence
-        _end(as_known(error))
+        if interrupted(error):
+            _stop()
+        _end(error if isinstance(error, GauntletError) else as_known(error))
+
+
+def _stop() -> NoReturn:
+    errors.print("stopped; running the same command again goes on from here")
+    flush()
+    sys.exit(INTERRUPTED)
 
 
 def _end(error: GauntletError) -> NoReturn:

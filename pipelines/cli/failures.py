@@ -53,6 +53,11 @@ def as_known(error: BaseException) -> GauntletError:
     )
 
 
+def interrupted(error: BaseException) -> bool:
+    """Whether an interrupt from the terminal caused an error, such as that of a query in DuckDB."""
+    return any(isinstance(one, KeyboardInterrupt) for one in _chain(error))
+
+
 def write_traceback(error: BaseException) -> Path:
     """Write the traceback, without secrets, to ``<home>/errors`` or the temporary folder."""
     now = datetime.now(UTC)

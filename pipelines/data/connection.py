@@ -46,6 +46,7 @@ def limited_duckdb(memory: str, folder: Path) -> Iterator[Any]:
 
     Raises:
         Unavailable: when a query of the block needs more memory or more room on the disk.
+        KeyboardInterrupt: when an interrupt from the terminal ended a query of the block.
     """
     import duckdb
 
@@ -60,6 +61,11 @@ def limited_duckdb(memory: str, folder: Path) -> Iterator[Any]:
                 got=str(cause).splitlines()[0],
                 hint="set GAUNTLET_MEMORY higher, or make room on the disk, and run again",
             ) from cause
+        except RuntimeError as error:  # as which DuckDB raises an interrupt
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                connection.con.interrupt()  # otherwise its threads go on with the query
+                raise error.__cause__ from None
+            raise
         finally:
             connection.disconnect()
 

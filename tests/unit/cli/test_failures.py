@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.cli import app as module
 from pipelines.cli.failures import as_known
-from pipelines.core.errors import InternalError, SpecError, Unavailable
+from pipelines.core.errors import IntegrityError, InternalError, SpecError, Unavailable
 
 
 def run(error: BaseException, monkeypatch: pytest.MonkeyPatch, *options: str) -> int | str | None:
@@ -64,7 +64,7 @@ def test_the_temporary_folder_takes_what_the_home_cannot(
     assert "no folder" in as_known(ValueError("x")).where
 
 
-def _caused(error: Exception, cause: Exception) -> Exception:
+def _caused(error: Exception, cause: BaseException) -> Exception:
     error.__cause__ = cause
     return error
 
@@ -97,4 +97,13 @@ def test_an_interrupted_command_reports_that_it_can_be_repeated(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(SystemExit(130), monkeypatch) == 130
+    assert "goes on from here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, IntegrityError])
+def test_an_error_that_an_interrupt_caused_is_an_interrupt(
+    kind: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = _caused(RuntimeError("Query interrupted"), KeyboardInterrupt())
+    assert run(_caused(kind("no answer"), query), monkeypatch) == 130
     assert "goes on from here" in capsys.readouterr().err

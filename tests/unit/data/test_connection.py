@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import duckdb
@@ -17,6 +19,7 @@ SORTED = (
     "SELECT sum(number * place) FROM (SELECT number, row_number() OVER (ORDER BY text) AS place "
     "FROM (SELECT md5(number::VARCHAR) AS text, number FROM range(1_000_000) AS n(number)))"
 )
+ENDLESS = "SELECT count(md5(number::VARCHAR)) FROM range(1_000_000_000_000) AS n(number)"
 ONE_LIST = "SELECT len(list(md5(number::VARCHAR))) FROM range(4_000_000) AS n(number)"
 
 
@@ -75,4 +78,11 @@ def test_a_query_that_does_not_fit_names_the_setting(tmp_path: Path) -> None:
     assert "GAUNTLET_MEMORY=50MB" in error.value.where
     assert "GAUNTLET_MEMORY" in error.value.hint
     assert error.value.got, "DuckDB's own words are missing"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_ends_a_query_as_an_interrupt(tmp_path: Path) -> None:
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt), limited_duckdb("1GB", tmp_path) as connection:
+        connection.raw_sql(ENDLESS).fetchall()
     assert list(tmp_path.iterdir()) == []
