@@ -5,6 +5,7 @@ import contextlib
 import importlib
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -24,6 +25,11 @@ def names() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in SOURCES]
 
 
+@cache
+def tree_of(name: str) -> ast.Module:
+    return ast.parse((ROOT / name).read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("name", names())
 def test_a_module_has_one_subject(name: str) -> None:
     lines = (ROOT / name).read_text(encoding="utf-8").count("\n")
@@ -33,8 +39,7 @@ def test_a_module_has_one_subject(name: str) -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_a_module_reports_what_it_holds(name: str) -> None:
-    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
-    assert ast.get_docstring(tree), f"{name} has no docstring"
+    assert ast.get_docstring(tree_of(name)), f"{name} has no docstring"
 
 
 @pytest.mark.parametrize("top", ["pipelines", "tests", "deploy", "benchmarks"])
@@ -59,11 +64,10 @@ def test_a_unit_test_has_the_path_of_its_module(path: Path) -> None:
 
 def test_the_product_raises_errors_of_its_own() -> None:
     """An ``assert`` is gone under ``python -O``, and its message does not help."""
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
     found = [
-        f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path, tree in trees.items()
-        for node in ast.walk(tree)
+        f"{name}:{node.lineno}"
+        for name in names()
+        for node in ast.walk(tree_of(name))
         if isinstance(node, ast.Assert)
     ]
     assert not found, f"asserts in the product: raise an error instead: {found}"
@@ -85,8 +89,7 @@ def test_time_and_chance_are_passed_in(name: str) -> None:
     """A run that reads the wall clock or a global generator cannot be replayed."""
     if name in MAY_READ_THE_CLOCK:
         return
-    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
-    for line, call in calls(tree):
+    for line, call in calls(tree_of(name)):
         owner, _, method = call.rpartition(".")
         assert not (method in CLOCKS and owner.split(".")[-1] in {"datetime", "date", "time"}), (
             f"{name}:{line} reads the wall clock by {call}(): take a Clock or as_of as an argument"
@@ -106,7 +109,7 @@ OUTSIDE = sorted(
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_what_a_script_takes_from_the_product_is_there(name: str) -> None:
     """Scripts are type-checked only here, and a benchmark is run once a month."""
-    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+    tree = tree_of(name)
     modules: dict[str, ModuleType] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "pipelines":
@@ -138,10 +141,8 @@ def test_the_project_speaks_of_itself_alone() -> None:
         "py" + r"pi\.org|python" + r"hosted|registry\.npm" + "js|deb" + r"\.debian"
     )
     suffixes = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".lock", ".txt", ""}
-    for path in ROOT.rglob("*"):
-        parts = path.relative_to(ROOT).parts
-        if (parts[0].startswith(".") and parts[0] != ".ci") or not path.is_file():
-            continue
-        if path.suffix in suffixes and path.stat().st_size < 1_000_000:
+    tops = [path for path in ROOT.iterdir() if path.name == ".ci" or path.name[0] != "."]
+    for path in (path for top in tops for path in (top, *top.rglob("*"))):
+        if path.suffix in suffixes and path.is_file() and path.stat().st_size < 1_000_000:
             found = address.search(path.read_text(encoding="utf-8", errors="replace"))
             assert not found, f"{path.relative_to(ROOT)} names a package registry: {found}"
