@@ -85,16 +85,15 @@ def ours(rows: int, work: Path) -> dict[str, Any]:
         from pipelines.core.time import FixedClock
         from pipelines.flows.frames import FRAME
         from pipelines.flows.retrain import register as registration
-        from pipelines.flows.retrain.contract import envelope_of
         from pipelines.flows.retrain.request import STEPS, Request
         from pipelines.flows.retrain.steps import retrain, run_step
-        from pipelines.gates.availability import leak_probe as leak
+        from pipelines.gates.availability.kept_probes import KeptProbes
         from pipelines.gates.contract.findings import contract_findings
         from pipelines.settings import Settings
         from pipelines.wiring import connect
 
-    leak.probe_leaks = timed(meter, "leak probe", leak.probe_leaks)
-    vars(registration)["envelope_of"] = timed(meter, "envelope", envelope_of)
+    timed(meter, "leak probe", KeptProbes, "probe")
+    timed(meter, "envelope", registration, "envelope_of")
     settings = Settings(
         home=home,
         models=home / "models",

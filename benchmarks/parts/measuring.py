@@ -52,6 +52,7 @@ class Meter:
 
     steps: dict[str, Step] = field(default_factory=dict)
     parts: dict[str, Step] = field(default_factory=dict)
+    timed: set[str] = field(default_factory=set)
 
     @contextmanager
     def step(self, name: str, *, counted: bool = True) -> Iterator[None]:
@@ -77,21 +78,40 @@ class Meter:
         known.cpu_s += _cpu_seconds() - cpu
 
     def as_json(self) -> dict[str, Any]:
-        """For the parent process."""
+        """For the parent process.
+
+        Raises:
+            RuntimeError: a function that ``timed`` measures was never called.
+        """
+        if never := self.timed - self.parts.keys():
+            raise RuntimeError(f"nothing called what is measured as {sorted(never)}")
+        return self.so_far()
+
+    def so_far(self) -> dict[str, Any]:
+        """As ``as_json``, before all steps have ended."""
         return {
             "steps": {name: vars(step) for name, step in self.steps.items()},
             "parts": {name: vars(step) for name, step in self.parts.items()},
         }
 
 
-def timed(meter: Meter, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, measured as a part of the steps that call it."""
+def timed(meter: Meter, part: str, owner: Any, name: str) -> None:
+    """Measure a function of a module or a class as a part of the steps that call it.
+
+    Arguments:
+        meter: gets the part.
+        part: its name.
+        owner: the module or the class, whose function is replaced.
+        name: of the function.
+    """
+    function = getattr(owner, name)
 
     def measured(*arguments: Any, **named: Any) -> Any:
-        with meter.part(name):
+        with meter.part(part):
             return function(*arguments, **named)
 
-    return measured
+    setattr(owner, name, measured)
+    meter.timed.add(part)
 
 
 def timed_fits() -> list[float]:

@@ -64,11 +64,12 @@ def follow(folder: Path) -> Iterator[Step]:
 def run(step: Step, folder: Path) -> str:
     """Everything that a command prints, whatever its exit code."""
     scripts = Path(sys.executable).parent
+    unset = {key: text for key, text in os.environ.items() if not key.startswith("GAUNTLET_")}
     done = subprocess.run(
         step.command.split(),
         check=False,
         cwd=folder,
-        env=os.environ | {"PATH": f"{scripts}:{os.environ['PATH']}", "COLUMNS": "100"},
+        env=unset | {"PATH": f"{scripts}:{os.environ['PATH']}", "COLUMNS": "100"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
