@@ -12,22 +12,24 @@ An engine that cannot read objects as they are stored has such a file for each o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipelines.core.errors import IntegrityError
+from pipelines.core.time import from_epoch_us
 from pipelines.data.cache import Cache
-from pipelines.data.canonical import canonical_columns, canonical_types, quoted
+from pipelines.data.canonical import canonical_columns, canonical_types, instant_sql, quoted
 from pipelines.data.engines.port import Connect
 from pipelines.data.engines.tables import database_of
 from pipelines.data.events import PulledObject
 from pipelines.data.paths import files_sql, written_path
-from pipelines.data.scan import by_schema
+from pipelines.data.scan import by_schema, last_known
 from pipelines.spec.streams import Stream
 
 FORMAT = 2
+SLICE, MOST_SLICES = 32, 16  # objects that are read as they are are divided by their known times
 RUNS = (256, 16)  # objects in one file; what is left of longer runs is cut into shorter ones
 MOST_BYTES = 256 << 10  # of an object on average: larger ones are read as they are
 
@@ -92,11 +94,31 @@ def _rows_as_stored(
     name: str, stream: Stream, objects: Sequence[PulledObject], cache: Cache
 ) -> str:
     cache.verify([one.sha256 for one in objects])
+    known = last_known(stream, cache) if len(objects) > SLICE else {}
     return " UNION ALL ".join(
-        f"SELECT {canonical_columns(stream, schema)} "
-        f"FROM {files_sql([cache.object(one.sha256) for one in group])}"
+        f"SELECT * FROM (SELECT {canonical_columns(stream, schema)} "
+        f"FROM {files_sql([cache.object(one.sha256) for one in some])}) WHERE {bound}"
         for group, schema in by_schema(name, stream, objects, cache)
+        for some, bound in _slices(group, known)
     )
+
+
+def _slices(
+    objects: Sequence[PulledObject], known: Mapping[str, int]
+) -> Iterator[tuple[Sequence[PulledObject], str]]:
+    """Objects in parts, oldest first, each with a condition that holds for all of its rows.
+
+    A query for newer rows contradicts the condition, and the engine does not open the files. It
+    cannot use what the files say about their times, because these are converted.
+    """
+    held = sorted((one for one in objects if one.sha256 in known), key=lambda o: known[o.sha256])
+    others = [one for one in objects if one.sha256 not in known]
+    size = max(SLICE, -(-len(held) // MOST_SLICES))
+    for first in range(0, len(held), size):
+        some = held[first : first + size]
+        yield some, f"known_time <= {instant_sql(from_epoch_us(known[some[-1].sha256]))}"
+    if others:
+        yield others, "true"
 
 
 @dataclass(frozen=True)

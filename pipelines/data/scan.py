@@ -95,7 +95,7 @@ def scan_objects(
         DataError: when columns, times or the partition of an object contradict the declaration.
         IntegrityError: when an object's content differs from the pulled content.
     """
-    declared = {"scan": 4, "stream": stream.digest}
+    declared = _about(stream)
     notes: dict[str, Any] = cache.note("scans", declared) or {}
     found: dict[str, Scan] = {}
     fresh: dict[str, PulledObject] = {}
@@ -126,6 +126,25 @@ def scan_objects(
     for pulled in objects:
         _check_partition(name, pulled, found[pulled.sha256])
     return found
+
+
+def last_known(stream: Stream, cache: Cache) -> dict[str, int]:
+    """When the newest row of each scanned object became known, in microseconds since 1970.
+
+    Returns:
+        By SHA-256. Objects that have rows, and were scanned when all of them were visible.
+    """
+    notes: dict[str, Any] = cache.note("scans", _about(stream)) or {}
+    return {
+        sha256: noted["last_known"]
+        for sha256, noted in notes.items()
+        if noted.get("last_known") is not None
+    }
+
+
+def _about(stream: Stream) -> dict[str, Any]:
+    """The subject of the note with the scans of a stream's objects."""
+    return {"scan": 4, "stream": stream.digest}
 
 
 def by_schema(

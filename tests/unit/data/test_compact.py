@@ -9,6 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import ibis
 import pyarrow as pa
 import pytest
@@ -89,6 +90,39 @@ def test_large_objects_are_read_as_they_are(world: World, monkeypatch: pytest.Mo
     monkeypatch.setattr("pipelines.data.compact.MOST_BYTES", min(sizes) - 1)
     assert len(world.rows(taken)) == 5
     assert not world.files()
+
+
+def test_a_query_for_new_rows_opens_no_file_of_older_ones(
+    world: World, sales_rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each two older files the second is damaged. The first has the columns for both."""
+    monkeypatch.setattr("pipelines.data.compact.RUNS", (100,))
+    write_events(world.store, "sales", sales_rows(range(5, 10)), "told_at")
+    taken = world.snapshot()
+    whole = world.rows(taken)
+    monkeypatch.setattr("pipelines.data.compact.SLICE", 2)
+    assert world.rows(taken) == whole, "divided"
+    connection = ibis.duckdb.connect()
+    table = open_streams(taken, world.streams, world.cache, connection)["sales"]
+    for one in taken.streams["sales"].objects[1:6:2]:
+        world.object(one.sha256).write_bytes(b"")
+    newest = whole[-4:]
+    found = table.filter(table.known_time >= newest[0]["known_time"])
+    assert sorted(found.to_pyarrow().to_pylist(), key=itemgetter("event_time")) == newest
+    with pytest.raises(duckdb.Error):
+        table.to_pyarrow()
+
+
+def test_objects_of_which_no_times_are_kept_are_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine has scanned them."""
+    monkeypatch.setattr("pipelines.data.compact.RUNS", (100,))
+    taken = world.snapshot()
+    whole = world.rows(taken)
+    monkeypatch.setattr("pipelines.data.compact.SLICE", 2)
+    shutil.rmtree(world.cache / "notes")
+    assert world.rows(taken) == whole
 
 
 def test_rows_that_became_known_later_are_left_out(world: World) -> None:
