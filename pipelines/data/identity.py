@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -56,29 +57,55 @@ class Copies(Record):
         return self.equal + self.contradicting
 
 
-def has_copies(
-    connection: Any,
-    relation: str,
-    stream: Stream,
-    content_hash: str,
-    visible: Sequence[tuple[str, int]],
-    rows_of: Callable[[Collection[str]], str],
-    cache: Cache,
-) -> bool:
-    """Whether two rows of a relation have the same id; the answer is kept for the same rows.
-
-    Only rows of objects that were not looked at before are grouped by their id.
+@dataclass(frozen=True)
+class StoredRows:
+    """The rows of a stream in a connection, and the objects that they are from.
 
     Arguments:
         connection: of an engine, through Ibis.
         relation: a relation with the stream's canonical columns.
         stream: its declaration, with an id.
-        content_hash: of the relation's rows.
-        visible: SHA-256 of each object, and the number of its rows in the relation. Objects of
+        objects: SHA-256 of each object, and the number of its rows in the relation. Objects of
             equal content are all there.
         rows_of: SQL of the rows in the relation of some objects.
-        cache: for the notes.
+        cache: for notes about the objects.
     """
+
+    connection: Any
+    relation: str
+    stream: Stream
+    objects: Sequence[tuple[str, int]]
+    rows_of: Callable[[Collection[str]], str]
+    cache: Cache
+
+    def without_id(self) -> int:
+        """The number of rows without any value in their id.
+
+        Objects in which each row has one are noted, and not read again.
+        """
+        looked_at = {"named": _NOTES, "stream": self.stream.digest}
+        named: dict[str, int] = self.cache.note("named", looked_at) or {}
+        new = {sha256: rows for sha256, rows in self.objects if rows > named.get(sha256, 0)}
+        if not new:
+            return 0
+        rows = f"({self.rows_of(new)})" if named else self.relation
+        nameless = f"SELECT count(*) FROM {rows} WHERE NOT ({_has_id(self.stream)})"
+        count = int(_row(self.connection, nameless)[0])
+        if not count:
+            self.cache.keep_note("named", looked_at, named | new)
+        return count
+
+
+def has_copies(stored: StoredRows, content_hash: str) -> bool:
+    """Whether two rows have the same id; the answer is kept for the same rows.
+
+    Only rows of objects that were not looked at before are grouped by their id.
+
+    Arguments:
+        stored: the rows.
+        content_hash: of all of them.
+    """
+    stream, relation, cache = stored.stream, stored.relation, stored.cache
     about = {"copies": _NOTES, "content": content_hash, "id": list(stream.id)}
     noted = cache.note("copies", about)
     if isinstance(noted, bool):
@@ -87,16 +114,18 @@ def has_copies(
     # fewer of them are a part of those that were looked at.
     looked_at = {"distinct": _NOTES, "stream": stream.digest}
     distinct: dict[str, int] = cache.note("distinct", looked_at) or {}
-    often = Counter(sha256 for sha256, _ in visible)
+    often = Counter(sha256 for sha256, _ in stored.objects)
     new = {
-        sha256 for sha256, rows in visible if rows > distinct.get(sha256, 0) or often[sha256] > 1
+        sha256
+        for sha256, rows in stored.objects
+        if rows > distinct.get(sha256, 0) or often[sha256] > 1
     }
     twice = f"SELECT count(*) FROM ({_twice(relation, stream)} LIMIT 1)"
     if distinct and new:
-        twice = _new_copies(relation, f"({rows_of(new)})", stream)
-    found = bool(new) and bool(_row(connection, twice)[0])
+        twice = _new_copies(relation, f"({stored.rows_of(new)})", stream)
+    found = bool(new) and bool(_row(stored.connection, twice)[0])
     if new and not found:
-        cache.keep_note("distinct", looked_at, dict(visible))
+        cache.keep_note("distinct", looked_at, dict(stored.objects))
     cache.keep_note("copies", about, found)
     return found
 
@@ -112,21 +141,16 @@ def _new_copies(relation: str, new: str, stream: Stream) -> str:
     )
 
 
-def count_once(connection: Any, relation: str, stream: Stream, name: str) -> str:
-    """SQL of a relation's rows that count.
+def count_once(stored: StoredRows, name: str) -> str:
+    """SQL of the rows that count.
 
     The rows that count among those with a repeated id are in the temporary table ``name``, which is
     written once for a connection.
-
-    Arguments:
-        connection: of an engine, through Ibis.
-        relation: a relation with the stream's canonical columns.
-        stream: its declaration, with an id.
-        name: of the temporary table.
     """
+    relation, stream = stored.relation, stored.stream
     order = ", ".join(f"{quoted(column)} ASC NULLS LAST" for column in _ordered(stream))
     columns = ", ".join(f"a.{quoted(column)}" for column in canonical_types(stream))
-    database_of(connection).create_table(
+    database_of(stored.connection).create_table(
         name,
         f"SELECT {columns} FROM {relation} a SEMI JOIN ({_twice(relation, stream)}) b "
         f"ON {_same_id(stream)} "
@@ -138,24 +162,21 @@ def count_once(connection: Any, relation: str, stream: Stream, name: str) -> str
     )
 
 
-def describe_copies(
-    connection: Any, relation: str, stream: Stream, first: str | None, fresh_since: datetime
-) -> Copies:
+def describe_copies(stored: StoredRows, first: str | None, fresh_since: datetime) -> Copies:
     """Counts the rows that do not count, with examples of contradictions.
 
     Arguments:
-        connection: of an engine, through Ibis.
-        relation: a relation with the stream's canonical columns.
-        stream: its declaration, with an id.
+        stored: the rows.
         first: temporary table that ``count_once`` wrote; ``None``: no id is repeated.
         fresh_since: zoned; rows known later are fresh.
     """
+    connection, relation, stream = stored.connection, stored.relation, stored.stream
     fresh = f"known_time > {instant_sql(fresh_since)}"
-    rows, without, fresh_rows = _row(
-        connection,
-        f"SELECT count(*), count_if(NOT ({_has_id(stream)})), count_if({fresh}) FROM {relation}",
-    )
-    facts = {"rows": rows, "without_id": without, "fresh_rows": fresh_rows}
+    facts = {
+        "rows": sum(rows for _, rows in stored.objects),
+        "without_id": stored.without_id(),
+        "fresh_rows": _row(connection, f"SELECT count(*) FROM {relation} WHERE {fresh}")[0],
+    }
     if first is None:
         return Copies(**facts, equal=0, contradicting=0, fresh_contradicting=0)
     compared = ["event_time", *(column for column in stream.columns if column not in stream.id)]
@@ -177,16 +198,15 @@ def describe_copies(
     )
 
 
-def sums_once(
-    connection: Any, relation: str, stream: Stream, first: str, sums: Iterable[WeekSum]
-) -> tuple[WeekSum, ...]:
+def sums_once(stored: StoredRows, first: str, sums: Iterable[WeekSum]) -> tuple[WeekSum, ...]:
     """The sums of the rows that count, from those of all rows.
 
     Arguments:
-        connection, relation, stream: as for ``describe_copies``.
+        stored: all rows.
         first: temporary table that ``count_once`` wrote.
-        sums: of all rows of the relation.
+        sums: of all rows.
     """
+    connection, relation, stream = stored.connection, stored.relation, stored.stream
     repeated = f"SELECT a.* FROM {relation} a SEMI JOIN {quoted(first)} b ON {_same_id(stream)}"
     counted = _week_sums(connection, quoted(first), stream)
     return add_weeks([*sums, *counted], _week_sums(connection, f"({repeated})", stream))

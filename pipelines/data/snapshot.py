@@ -31,7 +31,14 @@ from pipelines.data.engines.duck import ThisProcess
 from pipelines.data.engines.port import Workers
 from pipelines.data.engines.tables import database_of
 from pipelines.data.events import EventSource, NoEvents, Progress, PulledObject
-from pipelines.data.identity import Copies, count_once, describe_copies, has_copies, sums_once
+from pipelines.data.identity import (
+    Copies,
+    StoredRows,
+    count_once,
+    describe_copies,
+    has_copies,
+    sums_once,
+)
 from pipelines.data.scan import scan_objects
 from pipelines.data.week_sums import WeekSum, add_weeks
 from pipelines.spec.streams import Stream
@@ -172,14 +179,14 @@ class OpenedStream:
     Arguments:
         connection: of an engine.
         view: the rows that count.
-        rows: view of all rows.
+        stored: all rows, also those that do not count; ``None``: the stream declares no id.
         repeated: table of the ids that have several rows; ``None``: there are none.
     """
 
     connection: Any
     view: str
-    rows: str
-    repeated: str | None
+    stored: StoredRows | None = None
+    repeated: str | None = None
 
     @cached_property
     def table(self) -> ibis.Table:
@@ -242,7 +249,8 @@ def find_copies(
     for name, stream in streams.items():
         if stream.id:
             one = _open(snapshot, name, stream, Cache(cache), connection, opened)
-            found[name] = describe_copies(connection, one.rows, stream, one.repeated, fresh_since)
+            if one.stored is not None:
+                found[name] = describe_copies(one.stored, one.repeated, fresh_since)
     return found
 
 
@@ -262,8 +270,8 @@ def sums_of_weeks(
         sums = snapshot.streams[name].weeks
         if stream.id and sums:
             one = _open(snapshot, name, stream, Cache(cache), connection, opened)
-            if one.repeated is not None:
-                sums = sums_once(connection, one.rows, stream, one.repeated, sums)
+            if one.stored is not None and one.repeated is not None:
+                sums = sums_once(one.stored, one.repeated, sums)
         found[name] = sums
     return found
 
@@ -305,15 +313,15 @@ def _open_view(
     sql = visible(canonical_rows(name, stream, objects, cache, connection))
     if not stream.id:
         database.create_view(view, sql)
-        return OpenedStream(connection, view, view, None)
+        return OpenedStream(connection, view)
     database.create_view(rows, sql)
-    content, counts = taken.content_hash, [(one.sha256, one.rows) for one in objects]
-    copies = has_copies(connection, quoted(rows), stream, content, counts, rows_of, cache)
-    once = f"SELECT * FROM {quoted(rows)}"
-    if copies:
-        once = count_once(connection, quoted(rows), stream, repeated)
-    database.create_view(view, once)
-    return OpenedStream(connection, view, quoted(rows), repeated if copies else None)
+    counts = [(one.sha256, one.rows) for one in objects]
+    stored = StoredRows(connection, quoted(rows), stream, counts, rows_of, cache)
+    copies = has_copies(stored, taken.content_hash)
+    database.create_view(
+        view, count_once(stored, repeated) if copies else f"SELECT * FROM {quoted(rows)}"
+    )
+    return OpenedStream(connection, view, stored, repeated if copies else None)
 
 
 def _take(

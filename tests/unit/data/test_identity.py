@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.data.events import FileEvents
-from pipelines.data.identity import Copies
+from pipelines.data.identity import Copies, StoredRows
 from pipelines.data.ingest.partitions import write_events
 from pipelines.data.reader import EventReader
 from pipelines.features.frame import build_frame
@@ -128,6 +129,35 @@ def test_rows_without_an_id_are_events_of_their_own(
     write(store, nameless, sales_rows([3, 3]))
     assert len(read(reader, sales_model(), START + 10 * DAY)) == 3
     assert copies_of(reader, sales_model(), START + 10 * DAY).without_id == 2
+
+
+def test_only_objects_that_are_new_are_searched_for_rows_without_an_id(
+    store: LocalStore,
+    reader: EventReader,
+    sales_model: Model,
+    sales_rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The answers are those of a reader that has looked at nothing before."""
+    write(store, sales_rows([1, 2]))
+    assert copies_of(reader, sales_model(), START + 4 * DAY).without_id == 0
+    read_again: list[int] = []
+    rows_of = StoredRows.without_id
+
+    def spied(stored: StoredRows) -> int:
+        def noted(some: Collection[str]) -> str:
+            read_again.append(len(some))
+            return stored.rows_of(some)
+
+        return rows_of(replace(stored, rows_of=noted))
+
+    monkeypatch.setattr(StoredRows, "without_id", spied)
+    assert copies_of(reader, sales_model(), START + 4 * DAY).without_id == 0
+    assert read_again == []
+    write(store, sales_rows([5, 6], sale=pa.array([None, "s6"], pa.string())))
+    for _ in range(2):  # rows without an id are counted again
+        assert copies_of(reader, sales_model(), START + 10 * DAY).without_id == 1
+    assert read_again == [2, 2]
 
 
 def test_without_a_declared_id_every_row_is_an_event(
