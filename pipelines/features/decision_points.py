@@ -98,8 +98,9 @@ def _grid(
     known: Any = _[FIRST_KNOWN]
     if first is not None:
         known = ibis.greatest(known, steps.ceil(first))
-    until = steps.ceil(_[NEWEST].max() + span(points.active_for))
-    active = (
+    active = span(points.active_for)
+    until = steps.ceil(_[NEWEST].max() + active)
+    stretches = (
         source.cells.filter([_[key].notnull() for key in keys])
         .group_by([*keys, known.name(_BEGIN)])
         .agg(**{_END: ibis.least(until, end)})
@@ -108,14 +109,18 @@ def _grid(
     # Each interval yields the points until the next one begins: each point once, in one sort.
     in_order = ibis.window(group_by=keys, order_by=_BEGIN)
     until_now = ibis.window(group_by=keys, order_by=_BEGIN, rows=(None, 0))
-    past = active.mutate(
+    past = stretches.mutate(
         **{_END: _[_END].max().over(until_now), _NEXT: _[_BEGIN].lead().over(in_order)}
     )
     until = ibis.least(past[_END], past[_NEXT].coalesce(past[_END]))
-    # An entity has at most a point at each step from its first known event on. That is counted in
-    # much less time than the points.
+    # An event has at most a point at each step while it is young, an entity one at each step from
+    # its first known event on. Events are counted in less time than entities, these than points.
+    stretch = active if first is None else min(active, end - first)
     entities = source.events.group_by(keys).agg(**{_BEGIN: known.min()}).filter(_[_BEGIN] < end)
-    if _number(entities, end, steps) > MOST_POINTS:
+    if (
+        source.events.count().to_pyarrow().as_py() * (stretch // steps.size + 2) > MOST_POINTS
+        and _number(entities, end, steps) > MOST_POINTS
+    ):
         _check_number(_number(past, until, steps), steps)
     at = ibis.range(past[_BEGIN], until, steps.size).unnest()
     dense = past.select(*keys, **{AT: at})

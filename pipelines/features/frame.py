@@ -18,7 +18,7 @@ from pipelines.features.decision_points import (
 )
 from pipelines.features.engine.pre_aggregation import pre_aggregate
 from pipelines.features.engine.time_grid import instant, on_clock
-from pipelines.features.labels import LABEL, MATURED_AT, label_requests, with_label
+from pipelines.features.labels import LABEL, MATURED_AT, LabelEvents, label_requests, with_label
 from pipelines.features.own_feature import column_of
 from pipelines.features.windows import FEATURE, window_requests, with_windows
 from pipelines.spec.features import (
@@ -70,9 +70,10 @@ def build_frame(
         spec, known, [*point_requests(spec), *windows, *label_requests(spec, steps)]
     )
     bare = decision_points(spec, known, sources, as_of, window)
-    points = with_windows(bare, windows, sources)
+    points = with_windows(bare, windows, sources, window)
     if spec.label is not None:
-        points = with_label(spec, spec.label, known, points, bare, sources, as_of)
+        observed = LabelEvents(known, sources, as_of, window)
+        points = with_label(spec, spec.label, points, bare, observed)
     columns: dict[str, Any] = {key: points[key] for key in spec.points.keys}
     columns["decision_time"] = points[DECISION_TIME]
     for feature in spec.features:

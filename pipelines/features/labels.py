@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ import ibis
 from ibis import _
 
 from pipelines.core.errors import SpecError
-from pipelines.core.time import epoch_us
+from pipelines.core.time import Window, epoch_us
 from pipelines.features.conditions import holding
 from pipelines.features.decision_points import point_grid
 from pipelines.features.engine.interval_join import AT, cover
@@ -46,14 +47,32 @@ def label_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
     ]
 
 
+@dataclass(frozen=True)
+class LabelEvents:
+    """The events that labels are made of.
+
+    Arguments:
+        streams: canonical tables; rows known after ``as_of`` are not in them.
+        sources: with the cells of ``label_requests``.
+        as_of: labels that mature later are missing.
+        window: holds all points; ``None``: they can be anywhere.
+    """
+
+    streams: Mapping[str, ibis.Table]
+    sources: Mapping[Source, PreAggregated]
+    as_of: datetime
+    window: Window | None = None
+
+    def near(self, source: PreAggregated, reach: int, *, mirrored: bool = False) -> PreAggregated:
+        """What the points can see of a source, which may be in reversed time."""
+        if self.window is None:
+            return source
+        first, end = epoch_us(self.window.start), epoch_us(self.window.end)
+        return source.visible_in(*((1 - end, 1 - first) if mirrored else (first, end)), reach)
+
+
 def with_label(
-    spec: FrameSpec,
-    label: Label,
-    streams: Mapping[str, ibis.Table],
-    points: ibis.Table,
-    bare: ibis.Table,
-    sources: Mapping[Source, PreAggregated],
-    as_of: datetime,
+    spec: FrameSpec, label: Label, points: ibis.Table, bare: ibis.Table, known: LabelEvents
 ) -> ibis.Table:
     """The points with ``:label`` and ``:matured_at``.
 
@@ -77,26 +96,27 @@ def with_label(
     points = points.mutate(**{MATURED_AT: instant(matures)})
     if isinstance(label, AggregateLabel):
         [use] = label_requests(spec, point_grid(spec))
-        points = _aggregate(label, use, sources[use.source], points, bare)
+        points = _aggregate(label, use, points, bare, known)
     elif isinstance(label, LaterEventLabel):
-        points = _later_event(spec, label, streams, points, bare)
+        points = _later_event(spec, label, points, bare, known)
     else:
         points = _own_row(spec, label, points)
-    matured = matures <= epoch_us(as_of)
+    matured = matures <= epoch_us(known.as_of)
     return points.mutate(**{LABEL: ibis.ifelse(matured, _[LABEL], None)})
 
 
 def _aggregate(
     label: AggregateLabel,
     use: AggregateRequest,
-    source: PreAggregated,
     points: ibis.Table,
     bare: ibis.Table,
+    known: LabelEvents,
 ) -> ibis.Table:
     """An aggregate after the point: each event is visible from a horizon before it."""
-    ahead = {BORN: _[BORN] - span(label.horizon), VISIBLE: _[BORN] - span(label.horizon)}
+    source, horizon = known.sources[use.source], span(label.horizon)
+    ahead = {BORN: _[BORN] - horizon, VISIBLE: _[BORN] - horizon}
     shifted = PreAggregated(source.cells.mutate(**ahead), source.events.mutate(**ahead))
-    points = cover(points, bare, shifted, label.by, use.asks)
+    points = cover(points, bare, known.near(shifted, horizon), label.by, use.asks)
     value = _[LABEL].cast("float64")
     if label.aggregate == "count":
         value = value.nullif(0.0)
@@ -108,13 +128,13 @@ def _aggregate(
 def _later_event(
     spec: FrameSpec,
     label: LaterEventLabel,
-    streams: Mapping[str, ibis.Table],
     points: ibis.Table,
     bare: ibis.Table,
+    known: LabelEvents,
 ) -> ibis.Table:
     """The first event after each point, found as the last event before it in reversed time."""
     columns = spec.streams[label.stream].columns
-    events = holding(streams[label.stream], label.where, columns, "label")
+    events = holding(known.streams[label.stream], label.where, columns, "label")
     ask = AggregateSpec(LABEL, "last", label.column, span(label.horizon) - 1)
     happened = {HAPPENED: -micros(_.event_time), KNOWN: -micros(_.known_time)}
     born = {BORN: _[HAPPENED] + 1, VISIBLE: _[HAPPENED] + 1}
@@ -123,7 +143,7 @@ def _later_event(
     found = cover(
         points.mutate(**mirrored),
         bare.mutate(**mirrored),
-        PreAggregated(backwards, backwards),
+        known.near(PreAggregated(backwards, backwards), ask.reach, mirrored=True),
         label.by,
         [ask],
     )

@@ -9,6 +9,7 @@ from itertools import groupby
 import ibis
 from ibis import _
 
+from pipelines.core.time import Window, epoch_us
 from pipelines.features.engine.interval_join import AT, cover
 from pipelines.features.engine.pre_aggregation import (
     AggregateRequest,
@@ -59,18 +60,33 @@ def window_requests(spec: FrameSpec, steps: TimeGrid) -> list[AggregateRequest]:
 
 
 def with_windows(
-    points: ibis.Table, uses: Sequence[AggregateRequest], sources: Mapping[Source, PreAggregated]
+    points: ibis.Table,
+    uses: Sequence[AggregateRequest],
+    sources: Mapping[Source, PreAggregated],
+    window: Window | None = None,
 ) -> ibis.Table:
-    """The points with every window feature, as production has it, as ``feature:<name>``."""
+    """The points with every window feature, as production has it, as ``feature:<name>``.
+
+    Arguments:
+        points: with their instants.
+        uses: from ``window_requests``.
+        sources: from ``pre_aggregate``.
+        window: holds all points; ``None``: they can be anywhere.
+    """
     bare, counts = points, list[str]()
     for use in uses:
+        source = sources[use.source]
+        if window is not None:
+            stale = span(use.cadence.every + use.cadence.delay) if use.cadence else 0
+            first, end = epoch_us(window.start) - stale, epoch_us(window.end)
+            source = source.visible_in(first, end, max(ask.reach for ask in use.asks))
         at_served, at_requested = (
             {AT: served_at(table[AT], use.cadence)} for table in (points, bare)
         )
         found = cover(
             points.mutate(**{REQUESTED_AT: points[AT]}, **at_served),
             bare.mutate(**at_requested),
-            sources[use.source],
+            source,
             use.by,
             use.asks,
         )

@@ -116,6 +116,18 @@ class PreAggregated:
     cells: ibis.Table
     events: ibis.Table
 
+    def visible_in(self, first: int, end: int, reach: int) -> PreAggregated:
+        """What points of ``[first, end)`` can see, and perhaps a little more.
+
+        Arguments:
+            first, end: microseconds since 1970.
+            reach: of the longest aggregate.
+        """
+        # A microsecond earlier, it is never equal to another instant of a query. Equal instants are
+        # one value of its template, and queries of other weeks would need another template.
+        visible = (_[VISIBLE] < end) & (_[BORN] + reach > first - 1)
+        return PreAggregated(self.cells.filter(visible), self.events.filter(visible))
+
 
 def pre_aggregate(
     spec: FrameSpec, streams: Mapping[str, ibis.Table], uses: Iterable[AggregateRequest]

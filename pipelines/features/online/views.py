@@ -159,7 +159,9 @@ def young_events(
         read |= {feature.column} if feature.column else set()
     columns = [column for column in spec.streams[view.stream].columns if column in read]
     known = as_known(streams[view.stream], as_of).select("event_time", "known_time", *columns)
-    return known.filter(_within(as_of - _longest(view), as_of))
+    begin = as_of - _longest(view)
+    # No event is known before it happened, and objects are found by the times that rows are known.
+    return known.filter(_within(begin, as_of), _.known_time >= _at(begin))
 
 
 def _entities(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -226,29 +226,25 @@ def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> i
     read = {"event_time", "known_time", *spec.columns_read()[name]}
     declared = [column for column in table.columns if column in read]
     table = table.select(declared)
-    sets = {feature.by for feature in spec.window_features if feature.stream == name}
     reach = reaches(spec).get(name, Reach())
-    if spec.points.stream == name:
-        sets.add(spec.points.keys)
-    shared = sorted(set.intersection(*map(set, sets))) if sets else []
-    columns = {column for each in sets for column in each}
-    requested = probes.select(PROBE, AT, *sorted(columns)).distinct()
-    requested = requested.rename({f"probe:{column}": column for column in (AT, *sorted(columns))})
+    sets = _fewest_keys(spec, name)
+    shared = sorted(frozenset.intersection(*sets)) if sets else []
+    columns = sorted(frozenset().union(*sets))
+    requested = probes.select(PROBE, AT, *columns).distinct()
+    requested = requested.rename({f"probe:{column}": column for column in (AT, *columns)})
 
     if len(sets) > 1:
         table = table.mutate(**{_ROW: ibis.row_number()})
 
-    def same(keys: Sequence[Column]) -> Any:
-        tests = [table[key] == requested[f"probe:{key}"] for key in keys]
-        return ibis.and_(*tests)
+    def same(keys: Iterable[Column]) -> list[Any]:
+        return [table[key] == requested[f"probe:{key}"] for key in sorted(keys)]
 
     known = micros(table["known_time"]) <= requested[f"probe:{AT}"]
     young = micros(table["event_time"]) >= requested[f"probe:{AT}"] - span(reach.before)
     if reach.own:  # the point's own row may have an event time before any window
         young = young | (micros(table["known_time"]) == requested[f"probe:{AT}"])
-    tests = [table[key] == requested[f"probe:{key}"] for key in shared]
-    of_keys = [ibis.or_(*(same(each) for each in sorted(sets)))] if len(sets) > 1 else []
-    cut = table.join(requested, [*tests, known, young, *of_keys])
+    of_keys = [ibis.or_(*(ibis.and_(*same(each)) for each in sets))] if len(sets) > 1 else []
+    cut = table.join(requested, [*same(shared), known, young, *of_keys])
     if of_keys:  # keep a row once even if it matches several key sets of a probe
         cut = cut.select(*table.columns, PROBE, f"probe:{AT}").distinct().drop(_ROW)
     label = spec.label
@@ -261,6 +257,15 @@ def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> i
             }
         )
     return cut.select(*declared, PROBE)
+
+
+def _fewest_keys(spec: FrameSpec, name: str) -> list[frozenset[Column]]:
+    """The sets of keys by which a stream is read, without those whose rows another set has too."""
+    sets = {frozenset(one.by) for one in spec.window_features if one.stream == name}
+    if spec.points.stream == name:
+        sets.add(frozenset(spec.points.keys))
+    fewest = [each for each in sets if not any(other < each for other in sets)]
+    return sorted(fewest, key=sorted)
 
 
 def _with_key(spec: FrameSpec) -> FrameSpec:
