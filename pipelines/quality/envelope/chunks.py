@@ -7,6 +7,8 @@ kept for later envelopes.
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +17,7 @@ from operator import or_
 from typing import Any
 
 import ibis
+import pyarrow as pa
 from ibis import _
 
 from pipelines.core.errors import DataError
@@ -26,8 +29,9 @@ from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
 
 CHUNK, _COUNT = internal("chunk"), internal("count")
-_COLUMN, _TEXT = internal("column"), internal("text")
+_COLUMN, _VALUE = internal("column"), internal("value")
 CATEGORY_LIMIT = 1000  # a text column with more values holds identifiers, not categories
+MOST_BEYOND = 20_000  # values of a column in a chunk that are kept with it
 ROWS_AT_ONCE = 10_000_000  # of the stream
 _MOST_DISTINCT = 1.2 * CATEGORY_LIMIT  # the distinct texts of a chunk are counted approximately
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT)
@@ -137,38 +141,45 @@ class StreamChunks:
     def inside(
         self, chunks: Chunks, ranges: dict[str, tuple[float, float]]
     ) -> dict[str, list[int]]:
-        """Count, by column and chunk, the values in a range."""
-        found = {
-            name: {
-                number: fact.numbers[name].there if name in fact.numbers else 0
-                for number, fact in zip(chunks.numbers, chunks.facts, strict=True)
+        """Count, by column and chunk, the values in a range.
+
+        The rows of a chunk are looked at only if its facts do not say how many are outside.
+        """
+        facts = dict(zip(chunks.numbers, chunks.facts, strict=True))
+        outside = {
+            number: {
+                name: fact.numbers[name].outside(low, high) if name in fact.numbers else 0
+                for name, (low, high) in ranges.items()
             }
+            for number, fact in facts.items()
+        }
+        if unknown := [number for number, own in outside.items() if None in own.values()]:
+            outside |= self._outside(unknown, ranges)
+        return {
+            name: [
+                fact.numbers[name].there - (outside[number][name] or 0)
+                if name in fact.numbers
+                else 0
+                for number, fact in facts.items()
+            ]
             for name in ranges
         }
-        open_ = [
-            number
-            for number, fact in zip(chunks.numbers, chunks.facts, strict=True)
-            if any(
-                name in fact.numbers
-                and not (low <= fact.numbers[name].least and fact.numbers[name].most <= high)
-                for name, (low, high) in ranges.items()
-            )
-        ]
-        if open_:
-            # Few values are outside: only their rows are grouped.
-            table = self._within(open_)
-            outside = {
-                name: ~table[name].between(low, high) & ~_missing(table, name)
-                for name, (low, high) in ranges.items()
-            }
-            some = table.filter(reduce(or_, outside.values()))
-            counts = some.group_by(CHUNK).aggregate(
-                **{name: where.fill_null(False).sum() for name, where in outside.items()}
-            )
-            for row in _by_chunk(counts):
-                for name in ranges:
-                    found[name][row[CHUNK]] -= row[name]
-        return {name: list(counts.values()) for name, counts in found.items()}
+
+    def _outside(
+        self, numbers: Sequence[int], ranges: dict[str, tuple[float, float]]
+    ) -> dict[int, dict[str, int | None]]:
+        """Count the values out of range of some chunks, by column; only their rows are grouped."""
+        table = self._within(numbers)
+        outside = {
+            name: ~table[name].between(low, high) & ~_missing(table, name)
+            for name, (low, high) in ranges.items()
+        }
+        some = table.filter(reduce(or_, outside.values()))
+        counts = some.group_by(CHUNK).aggregate(
+            **{name: where.fill_null(False).sum() for name, where in outside.items()}
+        )
+        found = {row[CHUNK]: {name: row[name] for name in ranges} for row in _by_chunk(counts)}
+        return {number: found.get(number, dict.fromkeys(ranges, 0)) for number in numbers}
 
     def categories(self, chunks: Chunks) -> dict[str, list[Counted]]:
         """Count the values of text columns, except in columns with too many values.
@@ -246,6 +257,7 @@ class StreamChunks:
         for name in self.texts:
             aggregates[f"distinct.{name}"] = table[name].approx_nunique()
         rows = [*_by_chunk(table.group_by(CHUNK).aggregate(**aggregates))]
+        beyond = self._beyond(table, rows)
         distinct = {
             row[CHUNK]: {name: row[f"distinct.{name}"] for name in self.texts} for row in rows
         }
@@ -257,12 +269,50 @@ class StreamChunks:
                 days=row["days"],
                 missing={name: row[f"missing.{name}"] for name in self.columns},
                 numbers={
-                    name: _number_facts(name, row) for name in self.numeric if row[f"there.{name}"]
+                    name: _number_facts(name, row, beyond[row[CHUNK], name])
+                    for name in self.numeric
+                    if row[f"there.{name}"]
                 },
                 texts=texts[row[CHUNK]],
             )
             for row in rows
         }
+
+    def _beyond(
+        self, table: ibis.Table, rows: Sequence[dict[str, Any]]
+    ) -> dict[tuple[int, str], dict[float, int]]:
+        """How often each value beyond the quantiles of its chunk occurs, by chunk and column.
+
+        Arguments:
+            table: the rows of the chunks.
+            rows: what was measured of each chunk.
+        """
+        found: dict[tuple[int, str], dict[float, int]] = defaultdict(dict)
+        if not self.numeric or not rows:
+            return found
+        ends = {
+            f"{end}.{name}": [_known(row[f"quantiles.{name}"], place) for row in rows]
+            for name in self.numeric
+            for end, place in (("low", 0), ("high", 2))
+        }
+        bounds = ibis.memtable(
+            pa.table(
+                {CHUNK: pa.array([row[CHUNK] for row in rows], pa.int64())}
+                | {name: pa.array(values, pa.float64()) for name, values in ends.items()}
+            )
+        )
+        near = table.join(bounds, CHUNK)
+        beyond = {}
+        for name in self.numeric:
+            value = near[name].cast("float64")
+            out = (value < near[f"low.{name}"]) | (value > near[f"high.{name}"])
+            beyond[name] = ibis.ifelse(out & ~_missing(near, name), value, None)
+        some = near.select(CHUNK, **beyond, **{_COUNT: ibis.literal(1)})
+        there = reduce(or_, (some[name].notnull() for name in self.numeric))
+        with some.filter(there).cache() as few:
+            for row in _by_chunk(ibis.union(*(_summed(few, name) for name in self.numeric))):
+                found[row[CHUNK], row[_COLUMN]][row[_VALUE]] = row[_COUNT]
+        return found
 
     def _counted(self, distinct: dict[int, dict[str, int]]) -> dict[int, dict[str, dict[str, int]]]:
         """The rows of each text, by chunk and column, in columns with few texts in the chunk.
@@ -284,12 +334,19 @@ class StreamChunks:
                 with rows.group_by([CHUNK, *columns]).aggregate(_count()).cache() as counts:
                     every = ibis.union(*(_summed(counts, name) for name in columns))
                     for row in _by_chunk(every):
-                        found[row[CHUNK]][row[_COLUMN]][row[_TEXT]] = row[_COUNT]
+                        found[row[CHUNK]][row[_COLUMN]][row[_VALUE]] = row[_COUNT]
         return found
 
 
-def _number_facts(name: str, row: dict[str, Any]) -> NumberFacts:
+def _known(quantiles: Sequence[float] | None, place: int) -> float | None:
+    """A quantile; ``None`` without values, and between infinite ones."""
+    found = None if quantiles is None else quantiles[place]
+    return None if found is None or math.isnan(found) else found
+
+
+def _number_facts(name: str, row: dict[str, Any], beyond: dict[float, int]) -> NumberFacts:
     low, median, high = row[f"quantiles.{name}"]
+    kept = dict(sorted(beyond.items())) if len(beyond) <= MOST_BEYOND else None
     return NumberFacts(
         there=row[f"there.{name}"],
         least=row[f"ends.{name}.least"],
@@ -297,6 +354,8 @@ def _number_facts(name: str, row: dict[str, Any]) -> NumberFacts:
         median=median,
         high=high,
         most=row[f"ends.{name}.most"],
+        beyond=None if kept is None else tuple(kept),
+        often=() if kept is None else tuple(kept.values()),
     )
 
 
@@ -305,9 +364,9 @@ def _count() -> Any:
 
 
 def _summed(together: ibis.Table, name: str) -> ibis.Table:
-    """How often each text of a column occurs in each chunk."""
+    """How often each value of a column occurs in each chunk."""
     there = together.filter(together[name].notnull())
-    counts = there.group_by([there[name].name(_TEXT), CHUNK]).aggregate(
+    counts = there.group_by([there[name].name(_VALUE), CHUNK]).aggregate(
         _[_COUNT].sum().name(_COUNT)
     )
     return counts.mutate(**{_COLUMN: ibis.literal(name)})

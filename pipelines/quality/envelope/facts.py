@@ -21,11 +21,15 @@ from pipelines.data.kept_files import KeptFiles
 from pipelines.data.week_sums import WeekSum
 from pipelines.spec.streams import Stream
 
-FORMAT = 2  # a higher number makes all kept facts obsolete
+FORMAT = 3  # a higher number makes all kept facts obsolete
 
 
 class NumberFacts(Record):
-    """The values of a column that are there: at least one."""
+    """The values of a column that are there: at least one.
+
+    ``beyond`` are those below ``low`` or above ``high``, ``None`` if there are too many of them.
+    ``often`` is how often each of them occurs.
+    """
 
     model_config = ConfigDict(allow_inf_nan=True, ser_json_inf_nan="constants")
 
@@ -35,6 +39,17 @@ class NumberFacts(Record):
     median: float
     high: float
     most: float
+    beyond: tuple[float, ...] | None = None
+    often: tuple[int, ...] = ()
+
+    def outside(self, low: float, high: float) -> int | None:
+        """How many values are below ``low`` or above ``high``; ``None``: the facts do not say."""
+        if low <= self.least and self.most <= high:
+            return 0
+        if self.beyond is None or not (low <= self.low and self.high <= high):
+            return None
+        pairs = zip(self.beyond, self.often, strict=True)
+        return sum(often for value, often in pairs if not low <= value <= high)
 
 
 class ChunkFacts(Record):
