@@ -110,15 +110,19 @@ def fit_space(
 
 def joint_rows(space: JointSpace, rows: pd.DataFrame) -> pd.DataFrame:
     """The decision time, reconstruction errors and segment of each row."""
-    matrix = _standardised(rows, space.columns, space.means, space.deviations)
-    components, centres = np.array(space.components), np.array(space.centres)
-    errors = {ERROR: _lengths(matrix - matrix @ components.T @ components)}
+    matrix, centres = _matrix(space, rows), np.array(space.centres)
+    errors = {ERROR: _from_plane(space, matrix)}
     if space.autoencoder is not None:
         errors[AUTOENCODER_ERROR] = _lengths(matrix - space.autoencoder.repeat(matrix))
     squares = (centres**2).sum(axis=1) - 2 * matrix @ centres.T
     names = pd.Index([str(number) for number in range(1, len(centres) + 1)])
     nearest = pd.Categorical.from_codes(squares.argmin(axis=1), names)
     return pd.DataFrame({"decision_time": rows["decision_time"], **errors, SEGMENT: nearest})
+
+
+def reconstruction_errors(space: JointSpace, rows: pd.DataFrame) -> Floats:
+    """Of ``joint_rows`` the distance of each row from the plane of the components alone."""
+    return _from_plane(space, _matrix(space, rows))
 
 
 def joint_profile(space: JointSpace, rows: pd.DataFrame) -> Profile:
@@ -144,6 +148,15 @@ def segment_changes(reference: Profile, fresh: Profile) -> tuple[SegmentChange, 
 def _segment_shares(counts: Integers) -> list[float]:
     found: list[float] = shares(counts).tolist()
     return found
+
+
+def _matrix(space: JointSpace, rows: pd.DataFrame) -> Floats:
+    return _standardised(rows, space.columns, space.means, space.deviations)
+
+
+def _from_plane(space: JointSpace, matrix: Floats) -> Floats:
+    components = np.array(space.components)
+    return _lengths(matrix - matrix @ components.T @ components)
 
 
 def _standardised(

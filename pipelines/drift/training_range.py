@@ -9,7 +9,7 @@ import numpy as np
 
 from pipelines.core.arrays import Floats, Integers, Mask
 from pipelines.drift.bins import NumberBins
-from pipelines.drift.multivariate import ERROR, JointSpace, joint_rows
+from pipelines.drift.multivariate import ERROR, JointSpace, reconstruction_errors
 from pipelines.drift.profile import MOST_WEEKS, Profile, monday_of, weeks_of
 from pipelines.drift.week_inside import WeekInside
 
@@ -61,8 +61,7 @@ def inside_plane(space: JointSpace, joint: Profile, rows: pd.DataFrame) -> Mask:
     bins = joint.columns[ERROR].bins
     if not isinstance(bins, NumberBins) or not bins.edges:
         return np.ones(len(rows), bool)
-    errors = joint_rows(space, rows)[ERROR].to_numpy(np.float64)
-    return np.asarray(errors <= bins.edges[-1], bool)
+    return np.asarray(reconstruction_errors(space, rows) <= bins.edges[-1], bool)
 
 
 def _inside_others(values: Floats, week: Integers, weeks: int) -> Mask:

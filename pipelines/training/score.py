@@ -122,8 +122,14 @@ def _add(whole: hashlib._Hash, name: str, column: pd.Series) -> None:
 
 def _add_texts(whole: hashlib._Hash, column: pd.Series, missing: Mask) -> None:
     """The distinct texts in order, each with its length in front, then each row's place in them."""
-    there = column[~missing].astype(object).map(str)
-    codes, texts = pd.factorize(there, sort=True)
+    there = column[~missing]
+    if there.dtype == object:  # values that are equal may have different texts, as 1 and True
+        there = there.map(str)
+    values, distinct = pd.factorize(there)
+    order, texts = pd.factorize(
+        pd.Index([str(value) for value in distinct], dtype=object), sort=True
+    )
+    codes = order[values]
     for text in texts:
         encoded = text.encode()
         whole.update(b"%d:" % len(encoded) + encoded)

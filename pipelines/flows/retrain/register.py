@@ -13,7 +13,12 @@ from pipelines.flows.retrain.evidence import Evidence
 from pipelines.flows.retrain.pages.plots import plots_of
 from pipelines.flows.retrain.rehearsal import rehearse
 from pipelines.flows.retrain.run import Run
-from pipelines.flows.retrain.train import CANDIDATE, TrainedCandidate, recent_rows
+from pipelines.flows.retrain.train import (
+    CANDIDATE,
+    RecentPredictions,
+    TrainedCandidate,
+    recent_rows,
+)
 from pipelines.gates.recent_window.record import Evaluation
 from pipelines.packaging.origin import present_origin
 from pipelines.packaging.package import Package, complete_package
@@ -75,15 +80,15 @@ def register(run: Run, evidence: Evidence) -> VersionInfo | None:
     folder = run.workspace.path(VERSION)
 
     def complete() -> Package:
-        rows = recent_rows(run, trained, evaluation.window).rows
+        recent = recent_rows(run, trained, evaluation.window)
         made = complete_package(
             trained.package,
             run.workspace.path(CANDIDATE),
             folder,
             facts={"model": model, "run": run.id, "snapshot": evidence.snapshot.id},
-            evidence=_files(run, evidence, trained, evaluation),
+            evidence=_files(run, evidence, trained, evaluation, recent),
         )
-        rehearse(run, folder, made.content, rows)
+        rehearse(run, folder, made.content, recent.rows)
         run.workspace.add_folder(VERSION)
         return made
 
@@ -115,10 +120,13 @@ def _tags(evidence: Evidence, evaluation: Evaluation) -> dict[str, str]:
 
 
 def _files(
-    run: Run, evidence: Evidence, trained: TrainedCandidate, evaluation: Evaluation
+    run: Run,
+    evidence: Evidence,
+    trained: TrainedCandidate,
+    evaluation: Evaluation,
+    recent: RecentPredictions,
 ) -> dict[str, bytes]:
     """The files of evidence inside the version: declaration, suites, data, findings, plots."""
-    recent = recent_rows(run, trained, evaluation.window)
     rows, twin = recent.rows, recent.candidates[0]
     documents: dict[str, Record] = {
         SPEC: run.spec,

@@ -346,7 +346,7 @@ def recent_rows(run: Run, trained: TrainedCandidate, window: Window) -> RecentPr
         )
     mask = inside(recent, window)
     rows = recent[mask].reset_index(drop=True)
-    digest = rows_digest(run.spec, rows)
+    digest = whole if mask.all() else rows_digest(run.spec, rows)
 
     def scored(prefix: str) -> dict[str, Scored]:
         return {
