@@ -40,7 +40,11 @@ class KeptFiles:
             key: letters and digits.
             progress: called with a message about a file that is removed.
         """
-        for path in sorted(self.folder.glob(f"{key}.*")):
+        there: list[Path] = []
+        with suppress(FileNotFoundError):
+            # Without a pattern, which would be compiled for each key.
+            there = sorted(p for p in self.folder.iterdir() if p.name.startswith(f"{key}."))
+        for path in there:
             with suppress(FileNotFoundError):  # another process removes the oldest files
                 os.utime(path)
                 if sha256_of(path) == path.name.removeprefix(f"{key}."):

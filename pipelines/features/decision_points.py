@@ -118,7 +118,7 @@ def _grid(
     stretch = active if first is None else min(active, end - first)
     entities = source.events.group_by(keys).agg(**{_BEGIN: known.min()}).filter(_[_BEGIN] < end)
     if (
-        source.events.count().to_pyarrow().as_py() * (stretch // steps.size + 2) > MOST_POINTS
+        source.rows() * (stretch // steps.size + 2) > MOST_POINTS
         and _number(entities, end, steps) > MOST_POINTS
     ):
         _check_number(_number(past, until, steps), steps)

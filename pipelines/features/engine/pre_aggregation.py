@@ -100,21 +100,31 @@ class Summed:
     Arguments:
         whole: columns of whole numbers with a moderate total, summed as doubles.
         small: columns that have small values, which get a sum of their own.
+        rows: number of events; ``None``: no column is summed, and they were not counted.
     """
 
     whole: frozenset[Column] = frozenset()
     small: frozenset[Column] = frozenset()
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
 class PreAggregated:
     """A source: its cells, and its events with their times rounded up to the same grid.
 
-    Events also have their exact times, ``:happened`` and ``:known``.
+    Events also have their exact times, ``:happened`` and ``:known``. ``counted`` is their number,
+    if it is known.
     """
 
     cells: ibis.Table
     events: ibis.Table
+    counted: int | None = None
+
+    def rows(self) -> int:
+        """The number of events; runs a query if they were not counted."""
+        if self.counted is not None:
+            return self.counted
+        return int(self.events.count().to_pyarrow().as_py())
 
     def visible_in(self, first: int, end: int, reach: int) -> PreAggregated:
         """What points of ``[first, end)`` can see, and perhaps a little more.
@@ -162,6 +172,7 @@ def pre_aggregate(
         found[source] = PreAggregated(
             cells=with_visible(cells_of(rounded, [*keys, FIRST_KNOWN], parts, first.steps, summed)),
             events=with_visible(rounded),
+            counted=summed.rows,
         )
     return found
 
@@ -253,7 +264,7 @@ def _summed_columns(events: ibis.Table, parts: Iterable[str], stream: str) -> Su
     columns = sorted(part.partition(":")[2] for part in parts if part.startswith("units:"))
     if not columns:
         return Summed()
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"rows": events.count()}
     for column in columns:
         size = events[column].cast("float64").abs()
         facts |= {f"largest:{column}": size.max(), f"total:{column}": size.sum()}
@@ -271,7 +282,7 @@ def _summed_columns(events: ibis.Table, parts: Iterable[str], stream: str) -> Su
             small.add(column)
         if found[f"whole:{column}"] and found[f"total:{column}"] < _DOUBLES_HOLD:
             whole.add(column)
-    return Summed(frozenset(whole), frozenset(small))
+    return Summed(frozenset(whole), frozenset(small), found["rows"])
 
 
 def _beyond_exact_sums(how: str, where: str, value: float) -> DataError:
