@@ -288,20 +288,27 @@ class StreamChunks:
             rows: what was measured of each chunk.
         """
         found: dict[tuple[int, str], dict[float, int]] = defaultdict(dict)
-        if not self.numeric or not rows:
-            return found
         ends = {
             f"{end}.{name}": [_known(row[f"quantiles.{name}"], place) for row in rows]
             for name in self.numeric
             for end, place in (("low", 0), ("high", 2))
         }
+        # Most rows are not beyond the quantiles of any chunk, which needs no join to tell.
+        far = [
+            (table[name] < max(lows)) | (table[name] > min(highs))
+            for name in self.numeric
+            if (lows := [one for one in ends[f"low.{name}"] if one is not None])
+            and (highs := [one for one in ends[f"high.{name}"] if one is not None])
+        ]
+        if not far:
+            return found
         bounds = ibis.memtable(
             pa.table(
                 {CHUNK: pa.array([row[CHUNK] for row in rows], pa.int64())}
                 | {name: pa.array(values, pa.float64()) for name, values in ends.items()}
             )
         )
-        near = table.join(bounds, CHUNK)
+        near = table.filter(reduce(or_, far)).join(bounds, CHUNK)
         beyond = {}
         for name in self.numeric:
             value = near[name].cast("float64")
@@ -310,8 +317,9 @@ class StreamChunks:
         some = near.select(CHUNK, **beyond, **{_COUNT: ibis.literal(1)})
         there = reduce(or_, (some[name].notnull() for name in self.numeric))
         with some.filter(there).cache() as few:
-            for row in _by_chunk(ibis.union(*(_summed(few, name) for name in self.numeric))):
-                found[row[CHUNK], row[_COLUMN]][row[_VALUE]] = row[_COUNT]
+            counts = ibis.union(*(_summed(few, name) for name in self.numeric)).to_pandas()
+        for place, own in counts.sort_values(_VALUE).groupby([CHUNK, _COLUMN]):
+            found[place] = dict(zip(own[_VALUE].tolist(), own[_COUNT].tolist(), strict=True))
         return found
 
     def _counted(self, distinct: dict[int, dict[str, int]]) -> dict[int, dict[str, dict[str, int]]]:
@@ -346,7 +354,7 @@ def _known(quantiles: Sequence[float] | None, place: int) -> float | None:
 
 def _number_facts(name: str, row: dict[str, Any], beyond: dict[float, int]) -> NumberFacts:
     low, median, high = row[f"quantiles.{name}"]
-    kept = dict(sorted(beyond.items())) if len(beyond) <= MOST_BEYOND else None
+    kept = beyond if len(beyond) <= MOST_BEYOND else None
     return NumberFacts(
         there=row[f"there.{name}"],
         least=row[f"ends.{name}.least"],
