@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import ibis
 from ibis import _
 
+from pipelines.core.names import Column
 from pipelines.core.time import Window, epoch_us
 from pipelines.features.engine.time_grid import instant
 from pipelines.spec.frame import FrameSpec
@@ -37,17 +38,7 @@ def reaches(spec: FrameSpec) -> dict[str, Reach]:
     ``active_for``, and up to one step longer.
     """
     points, label = spec.points, spec.label
-    before: dict[str, timedelta] = {}
-
-    def reach_back(stream: str, span: timedelta) -> None:
-        before[stream] = max(span, before.get(stream, timedelta(0)))
-
-    grid = points if isinstance(points, GridPoints) else None
-    reach_back(points.stream, grid.active_for + grid.every if grid else timedelta(0))
-    for feature in spec.window_features:
-        cadence = spec.cadence_of(feature)
-        stale = cadence.every + cadence.delay if cadence else timedelta(0)
-        reach_back(feature.stream, feature.window + feature.lag + stale)
+    before = {name: max(spans.values()) for name, spans in reaches_by_keys(spec).items()}
     after: dict[str, timedelta] = {}
     if isinstance(label, AggregateLabel | LaterEventLabel):
         after[label.stream] = label.horizon
@@ -55,10 +46,28 @@ def reaches(spec: FrameSpec) -> dict[str, Reach]:
         name: Reach(
             before=before.get(name, timedelta(0)),
             after=after.get(name, timedelta(0)),
-            own=name == points.stream and grid is None,
+            own=name == points.stream and not isinstance(points, GridPoints),
         )
         for name in sorted({*before, *after})
     }
+
+
+def reaches_by_keys(spec: FrameSpec) -> dict[str, dict[frozenset[Column], timedelta]]:
+    """How far points and features reach back, by stream and by the keys of the events they read."""
+    points = spec.points
+    grid = points if isinstance(points, GridPoints) else None
+    found: dict[str, dict[frozenset[Column], timedelta]] = {}
+
+    def reach_back(stream: str, keys: Sequence[Column], span: timedelta) -> None:
+        spans = found.setdefault(stream, {})
+        spans[frozenset(keys)] = max(span, spans.get(frozenset(keys), timedelta(0)))
+
+    reach_back(points.stream, points.keys, grid.active_for + grid.every if grid else timedelta(0))
+    for feature in spec.window_features:
+        cadence = spec.cadence_of(feature)
+        stale = cadence.every + cadence.delay if cadence else timedelta(0)
+        reach_back(feature.stream, feature.by, feature.window + feature.lag + stale)
+    return found
 
 
 def within_reach(

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import ibis
@@ -22,7 +22,7 @@ from pipelines.features.decision_points import decision_points
 from pipelines.features.engine.interval_join import AT
 from pipelines.features.engine.time_grid import instant, micros, span
 from pipelines.features.frame import build_frame
-from pipelines.features.reach import Reach, reaches, within_reach
+from pipelines.features.reach import Reach, reaches, reaches_by_keys, within_reach
 from pipelines.spec.features import WindowFeature
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.frame import FrameSpec
@@ -227,25 +227,29 @@ def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> i
     declared = [column for column in table.columns if column in read]
     table = table.select(declared)
     reach = reaches(spec).get(name, Reach())
-    sets = _fewest_keys(spec, name)
-    shared = sorted(frozenset.intersection(*sets)) if sets else []
-    columns = sorted(frozenset().union(*sets))
+    spans = _longest_spans(reaches_by_keys(spec).get(name, {}))
+    shared = frozenset.intersection(*spans) if spans else frozenset[Column]()
+    columns = sorted(frozenset[Column]().union(*spans))
     requested = probes.select(PROBE, AT, *columns).distinct()
     requested = requested.rename({f"probe:{column}": column for column in (AT, *columns)})
-
-    if len(sets) > 1:
+    # A probe of event points may have several values of a column that is not in the points' key.
+    often = len(spans) > 1 and not {*columns} <= {*spec.points.keys}
+    if often:
         table = table.mutate(**{_ROW: ibis.row_number()})
 
     def same(keys: Iterable[Column]) -> list[Any]:
         return [table[key] == requested[f"probe:{key}"] for key in sorted(keys)]
 
+    def young(span_before: timedelta) -> Any:
+        found = micros(table["event_time"]) >= requested[f"probe:{AT}"] - span(span_before)
+        if reach.own:  # the point's own row may have an event time before any window
+            return found | (micros(table["known_time"]) == requested[f"probe:{AT}"])
+        return found
+
     known = micros(table["known_time"]) <= requested[f"probe:{AT}"]
-    young = micros(table["event_time"]) >= requested[f"probe:{AT}"] - span(reach.before)
-    if reach.own:  # the point's own row may have an event time before any window
-        young = young | (micros(table["known_time"]) == requested[f"probe:{AT}"])
-    of_keys = [ibis.or_(*(ibis.and_(*same(each)) for each in sets))] if len(sets) > 1 else []
-    cut = table.join(requested, [*same(shared), known, young, *of_keys])
-    if of_keys:  # keep a row once even if it matches several key sets of a probe
+    of_keys = [ibis.and_(*same(keys - shared), young(before)) for keys, before in spans.items()]
+    cut = table.join(requested, [*same(shared), known, ibis.or_(*of_keys)])
+    if often:  # keep a row once even if it matches a probe several times
         cut = cut.select(*table.columns, PROBE, f"probe:{AT}").distinct().drop(_ROW)
     label = spec.label
     if reach.own and isinstance(label, OwnRowLabel):
@@ -259,13 +263,15 @@ def _cut(spec: FrameSpec, name: str, table: ibis.Table, probes: ibis.Table) -> i
     return cut.select(*declared, PROBE)
 
 
-def _fewest_keys(spec: FrameSpec, name: str) -> list[frozenset[Column]]:
-    """The sets of keys by which a stream is read, without those whose rows another set has too."""
-    sets = {frozenset(one.by) for one in spec.window_features if one.stream == name}
-    if spec.points.stream == name:
-        sets.add(frozenset(spec.points.keys))
-    fewest = [each for each in sets if not any(other < each for other in sets)]
-    return sorted(fewest, key=sorted)
+def _longest_spans(
+    spans: Mapping[frozenset[Column], timedelta],
+) -> dict[frozenset[Column], timedelta]:
+    """How far back each set of keys is read, without sets whose rows another one reads as well."""
+    return {
+        keys: before
+        for keys, before in spans.items()
+        if not any(other < keys and spans[other] >= before for other in spans)
+    }
 
 
 def _with_key(spec: FrameSpec) -> FrameSpec:
