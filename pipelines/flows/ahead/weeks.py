@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from pipelines.core.errors import Unavailable
+from pipelines.core.errors import SpecError, Unavailable
 from pipelines.core.files import draft_in, sweep_drafts
 from pipelines.core.time import instant_text
 from pipelines.data.events import Progress
@@ -41,18 +41,46 @@ class Workers:
     number: int
 
 
-def usual_workers() -> int:
+def usual_workers(engine: str) -> int:
     """How many workers a backfill has, at most ``MOST_WORKERS``.
 
     With the process that decides, there are as many as processors that may be used, and no more
-    than the machine has memory for, ``MEMORY_EACH`` a process.
+    than the machine has memory for, ``MEMORY_EACH`` a process. On Spark there is none.
+
+    Arguments:
+        engine: ``GAUNTLET_ENGINE``.
     """
+    if engine != "duckdb":  # see ``refuse_workers``
+        return 0
     if hasattr(os, "sched_getaffinity"):  # Linux
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEMORY_EACH
     return max(0, min(cores - 1, memory - 1, MOST_WORKERS))
+
+
+def refuse_workers(engine: str) -> None:
+    """Refuse workers on Spark, where each would have a session of its own.
+
+    A standalone cluster gives all its cores to the first session: the process that decides would
+    wait for its worker, and the worker for cores. On a server of Spark Connect, a worker would
+    leave the rows that executors keep for it, because it is killed at the end.
+
+    Arguments:
+        engine: ``GAUNTLET_ENGINE``.
+
+    Raises:
+        SpecError: it is one of Spark.
+    """
+    if engine != "duckdb":
+        raise SpecError(
+            "weeks can be prepared with DuckDB only",
+            where="--workers",
+            got=f"GAUNTLET_ENGINE={engine}",
+            wanted="--workers 0",
+            hint="on Spark, the weeks are retrained one after another",
+        )
 
 
 def prepare_week(

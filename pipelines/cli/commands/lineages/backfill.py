@@ -57,7 +57,8 @@ def backfill(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=0, help="processes that prepare coming weeks; default: by cores and memory"
+            min=0,
+            help="processes that prepare coming weeks; default: by cores and memory; none on Spark",
         ),
     ] = None,
     reason: Reason = "",
@@ -69,7 +70,11 @@ def backfill(
     again to go on after an interruption.
     """
     with bar("backfill") as progress:
+        from pipelines.flows.ahead.weeks import Workers, refuse_workers, usual_workers
+
         settings = Settings()
+        if workers:
+            refuse_workers(settings.engine)
         connections = connect(settings, progress=progress)
         collaborators = connections.retraining
         if recipe is not None:
@@ -77,7 +82,6 @@ def backfill(
             collaborators = replace(collaborators, load_spec=lambda _: spec)
         else:
             spec = connections.load_spec(name)
-        from pipelines.flows.ahead.weeks import Workers, usual_workers
         from pipelines.flows.backfill import BackfillRequest, backfill_instants, open_backfill
 
         begin = _instant(first, "--from")
@@ -89,7 +93,7 @@ def backfill(
             parse_duration(every, "--every") if every else None,
         )
         request = BackfillRequest(model=name, as_of=dates, from_scratch=from_scratch, reason=reason)
-        number = usual_workers() if workers is None else workers
+        number = usual_workers(settings.engine) if workers is None else workers
         ahead = Workers(retraining_elsewhere(settings), number)
         opened = open_backfill(request, collaborators, ahead)
         if not as_json:

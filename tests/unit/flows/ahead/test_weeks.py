@@ -18,12 +18,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.core.errors import DataError, IntegrityError, Unavailable
+from pipelines.core.errors import DataError, IntegrityError, SpecError, Unavailable
 from pipelines.flows.ahead import weeks as module
 from pipelines.flows.ahead.weeks import (
     MOST_WORKERS,
     WeeksAhead,
     Workers,
+    refuse_workers,
     usual_workers,
     weeks_ahead,
 )
@@ -127,9 +128,17 @@ def test_there_are_never_more_workers_than_other_processors(
     for cores, most in ((1, 0), (2, 1), (64, MOST_WORKERS)):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, many=cores: set(range(many)))
         monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PAGE_SIZE": 4096}.get(name, 2**24))
-        assert usual_workers() == most
+        assert usual_workers("duckdb") == most
+        assert usual_workers("local[2]") == 0, "each would have a session of its own"
     monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PAGE_SIZE": 4096}.get(name, 2**20))
-    assert usual_workers() == 0, "4 GiB are enough for one process"
+    assert usual_workers("duckdb") == 0, "4 GiB are enough for one process"
+
+
+@pytest.mark.parametrize("engine", ["local[2]", "spark://host:7077", "sc://host:15002"])
+def test_workers_are_refused_on_spark(engine: str) -> None:
+    refuse_workers("duckdb")
+    with pytest.raises(SpecError, match="DuckDB only"):
+        refuse_workers(engine)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``gauntlet backfill``: instants after the present are refused by name."""
+"""``gauntlet backfill``: instants after the present, and workers on Spark, are refused by name."""
 
 from __future__ import annotations
 
@@ -29,3 +29,13 @@ def test_an_instant_after_the_present_is_refused(
     refused = pharmacy.cli("backfill", "demand", "--from", first, "--to", LAST, *cadence)
     assert refused.code == 2, refused.err
     assert where in refused.err
+
+
+def test_workers_on_spark_are_refused(tmp_path: Path) -> None:
+    pharmacy = Pharmacy(tmp_path / "home", str(tmp_path / "store"))
+    pharmacy.declare(schedule="0 6 * * 1")
+    weeks = ("--from", "2025-03-31", "--to", "2025-04-14", "--workers", "1")
+    refused = pharmacy.cli("backfill", "demand", *weeks, GAUNTLET_ENGINE="spark://host:7077")
+    assert refused.code == 2, refused.err
+    assert "weeks can be prepared with DuckDB only" in refused.err
+    assert "GAUNTLET_ENGINE=spark://host:7077" in refused.err
