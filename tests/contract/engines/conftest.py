@@ -69,14 +69,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def spark(
-    shared: Path,
-    bucket: str,
-    database: str | None,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Engine:
+    shared: Path, bucket: str, database: str | None, request: pytest.FixtureRequest
+) -> Iterator[Engine]:
     """Spark, where it is installed: see `make spark-test`."""
     if find_spec("pyspark") is None:
         pytest.skip("PySpark is not installed here: see `make spark-test`")
@@ -84,12 +80,13 @@ def spark(
         pytest.skip("Spark needs Java, and there is none")
     (shared / "conf").mkdir(exist_ok=True)
     (shared / "conf" / "spark-defaults.conf").write_text(OPTIONS)
-    monkeypatch.setenv("SPARK_CONF_DIR", str(shared / "conf"))
-    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
-    if SPARK.endswith(f":{PORT}"):
-        request.getfixturevalue("cluster")
-    return open_engine(SPARK, shared)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARK_CONF_DIR", str(shared / "conf"))
+        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        patch.setenv("PYSPARK_PYTHON", sys.executable)
+        if SPARK.endswith(f":{PORT}"):
+            request.getfixturevalue("cluster")
+        yield open_engine(SPARK, shared)
 
 
 @pytest.fixture(params=["duckdb", "spark"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -109,17 +110,41 @@ def write_store(folder: Path) -> None:
     (folder / "expectations" / "sales.json").write_text(json.dumps(SUITE))
 
 
-def used(folder: Path, engine: str) -> dict[str, Any]:
-    """What the commands that read events give on an engine, in the order of a model's life.
+STEPS = (
+    "first materialization",
+    "first retraining",
+    "second materialization",
+    "second retraining",
+    "monitoring",
+    "scoring",
+    "backfill",
+)
+
+
+class Life:
+    """A model's life on an engine, as far as it was asked for.
 
     Arguments:
         folder: of ``write_store``; what is scored is removed again.
         engine: ``GAUNTLET_ENGINE``.
-
-    Returns:
-        By command and instant: its report. Retrainings also have the SHA-256 of each file of the
-        run and of its version; the second one has a champion and its envelope.
     """
+
+    def __init__(self, folder: Path, engine: str) -> None:
+        self._coming = zip(STEPS, _life(folder, engine), strict=True)
+        self._found: dict[str, dict[str, Any]] = {}
+
+    def step(self, name: str) -> dict[str, Any]:
+        """What a step gave: its report, and the SHA-256 of each file that it left.
+
+        Steps before it are taken first. None is taken again after one that failed.
+        """
+        while name not in self._found:
+            step, found = next(self._coming)
+            self._found[step] = found
+        return self._found[name]
+
+
+def _life(folder: Path, engine: str) -> Iterator[dict[str, Any]]:
     home = folder / engine.partition("[")[0].partition(":")[0]
     settings = Settings(
         home=home,
@@ -130,35 +155,33 @@ def used(folder: Path, engine: str) -> dict[str, Any]:
         engine=engine,
     )
     put_database(home / "mlflow.db")
-    found: dict[str, Any] = {}
     first, second, later = AS_OF - WEEK, AS_OF, AS_OF + timedelta(days=2)
     for as_of in (first, second):
         connections = connect(settings, clock=FixedClock(as_of))
-        filled = materialize("sales", as_of, connections.materialization)
-        found[f"materialize {as_of}"] = filled.as_json()
+        yield materialize("sales", as_of, connections.materialization).as_json()
         done = retrain(Request(model="sales", as_of=as_of), connections.retraining)
         assert done.decision is not None
         assert done.version is not None
-        found[f"retrain {as_of}"] = {
-            "decision": str(done.decision),
-            **files_in(done.run.workspace.folder),  # has the files of the version too
-        }
+        files = files_in(done.run.workspace.folder)  # has the files of the version too
+        assert {"frame.parquet", "contract.json", "version/model.skops"} <= set(files)
+        yield {"decision": str(done.decision), **files}
     connections = connect(settings, clock=FixedClock(later))
-    found["monitor"] = monitor("sales", later, connections.monitoring).as_json()
-    found["score"] = score("sales", later, connections.scoring).as_json()
+    yield monitor("sales", later, connections.monitoring).as_json()
+    scored: dict[str, Any] = {"report": score("sales", later, connections.scoring).as_json()}
     for stream in ("predictions", "scores"):
         written = folder / "store" / stream
         [file] = written.rglob("*.parquet")
-        found[stream] = pq.read_table(file).to_pylist()
+        scored[stream] = pq.read_table(file).to_pylist()
         shutil.rmtree(written)
-    for row in found["predictions"]:
+    for row in scored["predictions"]:
         assert row.pop("latency_ms") >= 0  # measured
+    yield scored
     backfill = open_backfill(
         BackfillRequest(model="sales", as_of=(first, second), from_scratch=True, reason="engines"),
         connections.retraining,
     )
-    found["backfill"] = [week.as_json() for week in backfill.weeks()]
-    return found
+    weeks = [week.as_json() for week in backfill.weeks()]
+    yield {"weeks": weeks, **files_in(connections.retraining.runs.folder)}
 
 
 def files_in(folder: Path) -> dict[str, str]:

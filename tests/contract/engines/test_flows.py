@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from pipelines.data.engines.port import Engine
 from tests.contract.engines.conftest import SPARK
-from tests.contract.engines.model_life import used, write_store
+from tests.contract.engines.model_life import STEPS, Life, write_store
+
+
+@pytest.fixture(scope="module")
+def lives(spark: Engine, tmp_path_factory: pytest.TempPathFactory) -> tuple[Life, Life]:
+    """The life of one model on DuckDB and on Spark, which all tests go on with."""
+    folder = tmp_path_factory.mktemp("flows")
+    write_store(folder)
+    return Life(folder, "duckdb"), Life(folder, SPARK)
 
 
 @pytest.mark.slow
-def test_each_command_gives_the_same_on_spark(spark: Engine, tmp_path: Path) -> None:
-    write_store(tmp_path)
-    wanted, got = used(tmp_path, "duckdb"), used(tmp_path, SPARK)
-    retrainings = [files for what, files in wanted.items() if what.startswith("retrain")]
-    assert len(retrainings) == 2
-    for files in retrainings:
-        assert {"frame.parquet", "contract.json", "version/model.skops"} <= set(files)
+@pytest.mark.parametrize("step", STEPS)
+def test_each_command_gives_the_same_on_spark(lives: tuple[Life, Life], step: str) -> None:
+    on_duckdb, on_spark = lives
+    wanted, got = on_duckdb.step(step), on_spark.step(step)
     for what, answer in wanted.items():
         assert got[what] == answer, what
     assert got.keys() == wanted.keys()
