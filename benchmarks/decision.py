@@ -121,7 +121,7 @@ def _scipy(bootstrap: Any, difference: np.ndarray, resamples: int) -> Any:
 
 
 def audit(rows: int) -> dict[str, Any]:
-    """A candidate that trims its training rows, held against the recipe that does not."""
+    """A candidate that trims its training rows, compared with the recipe that does not."""
     import sklearn.ensemble  # noqa: F401
     from parts.toy_audit import AS_OF, audit_data
 

@@ -18,7 +18,7 @@ from typing import Any
 from parts.page import PAGE, limit, page, sections
 
 HERE = Path(__file__).resolve().parent
-# Those with another side to be held against; it takes minutes at ten million.
+# Those with another side to compare with; it takes minutes at ten million.
 SIZES: dict[str, list[list[str]]] = {
     "decision": [["--rows", "1000000"]],
     "drift": [["--rows", "1000000"], ["--rows", "10000000"]],

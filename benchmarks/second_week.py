@@ -79,7 +79,7 @@ def measure(side: str, rows: int) -> dict[str, Any]:
     )
     at = WEEKS[side]
     parts = connect(settings, clock=FixedClock(at)).retraining
-    # Too few weeks come before the first version to replay it as the gate wants.
+    # Too few weeks come before the first version to replay it as the gate requires.
     waive = ("recent_window.replay",)
     fits = timed_fits()
     request = Request(model="demand", as_of=at, reason="benchmark", waive=waive)

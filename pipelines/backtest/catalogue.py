@@ -97,7 +97,7 @@ class Catalogue:
     def policies(
         self, spec: ModelSpec, swept: Sequence[Variation] = ()
     ) -> Iterator[ComparedPolicy]:
-        """Every policy but the one that knows the future; the declared one comes first."""
+        """Every policy except the one with hindsight; the declared one comes first."""
         declared = spec.gates.refresh.evidence
         yield self._preset(spec, declared)
         for evidence in RefreshEvidence:

@@ -148,7 +148,7 @@ def backtest(
 def _bound(
     name: Literal["naive", "hindsight"], title: str, live: Live, steps: Sequence[Step]
 ) -> Replayed:
-    """A row that is no policy: it only shows what the others can be held against."""
+    """A row that is no policy: the others are compared with it."""
     return Replayed(name, title, name, True, steps, live.weekly(steps), frozenset())
 
 

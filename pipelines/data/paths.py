@@ -40,7 +40,7 @@ def read_path(path: str | PathLike[str]) -> str:
 
 
 def written_path(path: str | PathLike[str]) -> str:
-    """SQL of a path for ``COPY ... TO``, which knows no patterns."""
+    """SQL of a path for ``COPY ... TO``, which supports no patterns."""
     return literal(fspath(Path(path).absolute()))
 
 

@@ -1,6 +1,6 @@
 """Queries that differ in tables, instants and fractions only are written as SQL once.
 
-A retraining asks each week what it asked the week before, about other tables and other instants.
+A retraining runs the same queries each week, with other tables and other instants.
 Ibis can take longer to write such a query than DuckDB takes to answer it. So the SQL of the second
 one is kept as a template, and later ones put their own names and values into its holes.
 """

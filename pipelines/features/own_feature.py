@@ -44,7 +44,7 @@ def column_of(
 
     Arguments:
         feature: with a function.
-        types: of the columns that the function gets, by the name that it knows them under.
+        types: of the columns that the function gets, by the name under which it gets them.
         operands: these columns, numbers as float64.
 
     Raises:

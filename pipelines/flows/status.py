@@ -1,4 +1,4 @@
-"""The status of all models: what the ledger says, and how fresh everything is.
+"""The status of all models: their newest decisions, and how fresh their data is.
 
 Nothing here scans events, trains or loads a version: it reads the ledger, the newest reports of
 monitoring and of the release, the states of the online store and the names of files.

@@ -1,4 +1,4 @@
-"""The part of a suite that single rows can be held against, for few rows."""
+"""The part of a suite that can be checked row by row, for few rows."""
 
 from __future__ import annotations
 

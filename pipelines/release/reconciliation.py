@@ -242,7 +242,7 @@ def _check_registry(
     former = sorted({entry.champion_after for entry in entries if entry.champion_after}, key=int)
     if not former:
         raise IntegrityError(
-            f"the alias {CHAMPION} names a version that the ledger does not know",
+            f"the alias {CHAMPION} names a version that is not in the ledger",
             where=f"{model}, lineage {LIVE}",
             got=f"version {alias}",
             wanted="a version that `gauntlet retrain` made and promoted",
@@ -250,7 +250,7 @@ def _check_registry(
         )
     if not any(exists(model, version, aliases) for version in former):
         raise IntegrityError(
-            "the registry knows no version that ever was champion",
+            "the registry has no version that was ever champion",
             where=f"{model}, lineage {LIVE}",
             got=f"no version {', '.join(former)}",
             wanted="the registry that belongs to this ledger",

@@ -69,7 +69,7 @@ def _checked(
         )
     if unknown := sorted(row.keys() - known.keys()):
         raise InvalidPointError(
-            f"the model knows no column {unknown[0]!r}",
+            f"the model has no column {unknown[0]!r}",
             where=f"row {number}, column {unknown[0]}",
             wanted=f"some of {sorted(known)}",
         )

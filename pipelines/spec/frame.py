@@ -77,7 +77,7 @@ class FrameSpec:
         return [name for name in feature.operands if name not in self.feature_names]
 
     def function_types(self, feature: ExpressionFeature) -> dict[Column, ColumnType]:
-        """Types of the columns that an own function gets, sorted by the name that it knows."""
+        """Types of the columns of an own function, sorted by the name under which it gets them."""
         features = {one.name: one for one in self.features}
         points = self.point_columns()
         return {

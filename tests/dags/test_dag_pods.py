@@ -1,6 +1,6 @@
 """Pods of tasks: what a declaration asks for, in the words of Kubernetes.
 
-The pods that Airflow's KubernetesExecutor makes are rendered, and held against the schema of
+The pods that Airflow's KubernetesExecutor makes are rendered, and checked against the schema of
 Kubernetes, in the environment of ``make kubernetes-test``. No cluster runs.
 """
 

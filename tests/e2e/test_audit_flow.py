@@ -196,7 +196,7 @@ def test_a_look_at_a_new_recipe_is_a_try_once_and_its_retraining_costs_no_more(
     path = other_home(tmp_path)
     path.write_text(yaml.safe_dump(declaration(PLAIN)))
     assert by_hand(pharmacy, str(path)).entry == first.entry, (
-        "the same recipe on the same rows, whatever it is held against, is one look"
+        "the same recipe on the same rows, whatever it is compared with, is one look"
     )
     dry = pharmacy.retrain(SECOND, dry_run=True)
     assert dry.done.run.id == first.entry.run

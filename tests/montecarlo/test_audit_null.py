@@ -3,7 +3,7 @@
 Worlds: 40 shops over twelve weeks, a label of two features, one kind of shop and noise. Both arms
 are one recipe whose estimator draws features by its seed, with different seeds.
 
-A rate out of R replications is held against the binomial law at 99.9 %: `GAUNTLET_REPLICATIONS`
+A rate out of R replications is compared with the binomial law at 99.9 %: `GAUNTLET_REPLICATIONS`
 sets R for a longer proof (200 is the one that the documentation shows).
 """
 

@@ -1,6 +1,6 @@
 """How often the paired comparison promotes what is no better, and how often it finds what is.
 
-The worlds stand in ``worlds.py``. A rate is held against the binomial law at 99.9 %.
+The worlds are in ``worlds.py``. A rate is compared with the binomial law at 99.9 %.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Entities of heavy-tailed activity with about 10 rows each, spread over the days.
 row is noise (sd 1) + its entity's lasting difference + its day's, which is autoregressive
 with coefficient phi. The truth is 0, or the gain that is added.
 
-`GAUNTLET_REPLICATIONS` sets the number of replications; a rate out of so many is held against the
-binomial law at 99.9 %, so that more of them narrow the bands by themselves.
+`GAUNTLET_REPLICATIONS` sets the number of replications; a rate out of so many is compared with
+the binomial law at 99.9 %, so that more of them narrow the bands by themselves.
 """
 
 from __future__ import annotations

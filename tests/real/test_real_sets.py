@@ -1,4 +1,4 @@
-"""Three published sets, from their files to the ledger, held against plain pandas.
+"""Three published sets, from their files to the ledger, compared with plain pandas.
 
 Every week is a real run: snapshot, contract, features, fits, decision. The expected outcomes follow
 from what is published about the sets; the reasons are next to them. ``make test`` imports

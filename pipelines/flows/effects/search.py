@@ -35,7 +35,7 @@ _ROOM = 1.25  # more entities in a found group than it needs: the other half has
 def search_groups(
     arms: Arms, features: pd.DataFrame, *, salt: str, minimum: int, learner: Learner
 ) -> FoundEffects:
-    """Fit a model of effects on half of the entities, and measure what it says on the other half.
+    """Fit a model of effects on half of the entities, and measure its groups on the other half.
 
     Arguments:
         arms: the entities.

@@ -42,7 +42,7 @@ CHALLENGER_PREFIX = "challenger_"
 class Materialized(Record):
     """The materialization of one view."""
 
-    view: str = Field(description="<model>.<view>, as the store knows it")
+    view: str = Field(description="<model>.<view>, its name in the store")
     outcome: Literal["whole", "increment", "unchanged", "newer_is_stored"]
     reason: str
     as_of: Instant = Field(description="instant of the values that are stored now")

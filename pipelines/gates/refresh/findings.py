@@ -67,7 +67,7 @@ def _beyond_limit(gate: RefreshGate, state: RefreshState) -> ReplacedAccount | N
 
 
 def _record(gate: RefreshGate, unit: str, state: RefreshState) -> Finding:
-    """Whether the record has enough weeks, and the evidence that the declaration wants."""
+    """Whether the record has enough weeks, and the evidence that the declaration requires."""
     cost, blocking = state.cost, gate.evidence in _POOLED
     if cost is None or state.weeks < gate.least:
         lacking = gate.least - state.weeks

@@ -91,7 +91,7 @@ def _availability(about: VersionReview) -> str:
 
 
 def _data_checks(about: VersionReview) -> str:
-    """Each expectation of both suites: where it looks, what it found, and what it wanted."""
+    """Each expectation of both suites: its column, what was found, and what is expected."""
     found = [one for one in about.findings if one.gate is Gate.CONTRACT]
     if not found:
         return ""

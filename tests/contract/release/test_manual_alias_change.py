@@ -80,7 +80,7 @@ def test_a_set_back_that_was_killed_is_recorded_once(home: Home, first: str) -> 
 def test_an_alias_that_the_ledger_does_not_know_is_refused(home: Home) -> None:
     version = home.register("run-0")
     home.move_by_hand(version)
-    with pytest.raises(IntegrityError, match="names a version that the ledger does not know"):
+    with pytest.raises(IntegrityError, match="names a version that is not in the ledger"):
         home.reconcile()
     assert home.ledger.entries("demand") == ()
 

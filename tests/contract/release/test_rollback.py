@@ -91,7 +91,7 @@ def test_a_foreign_registry_is_no_move_by_hand(home: Home, first: str, tmp_path:
     """Where GAUNTLET_MLFLOW_URI is missing, an empty registry in the home is what answers."""
     before = home.ledger.entries("demand")
     right, home.registry = home.registry, FolderRegistry(tmp_path / "another")
-    with pytest.raises(IntegrityError, match="knows no version that ever was champion"):
+    with pytest.raises(IntegrityError, match="has no version that was ever champion"):
         home.reconcile()
     with pytest.raises(GauntletError, match="nothing to roll back to"):
         home.rollback("undo-1")

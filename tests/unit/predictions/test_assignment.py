@@ -37,7 +37,7 @@ def expected_arm(place: int, share: float) -> Arm:
 
 
 # `printf 'entity\n<canonical JSON>' | openssl dgst -sha256 -hmac spring`, the first 16 digits over
-# 2**64, held against [0, 0.25) and [0.5, 0.75). These never change: a change moves everybody.
+# 2**64, compared with [0, 0.25) and [0.5, 0.75). These never change: a change moves everybody.
 PUBLISHED = (
     ({"shop": "s-1"}, 0x9AF9E950CFB4DC04, Arm.CONTROL),
     ({"shop": "s-2"}, 0x2F7051E5C39A6B97, Arm.CHALLENGER),

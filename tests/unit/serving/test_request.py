@@ -23,7 +23,7 @@ def test_a_point_comes_back_with_its_columns() -> None:
     [
         (["p", "m"], "a decision point is an object"),
         ({"pharmacy": "p"}, "the column 'medicine' is not there"),
-        (GOOD | {"colour": "red"}, "the model knows no column 'colour'"),
+        (GOOD | {"colour": "red"}, "the model has no column 'colour'"),
         (GOOD | {"pharmacy": 3}, "'pharmacy' has a value of another type"),
         (GOOD | {"pharmacy": None}, "the key 'pharmacy' is null"),
         (GOOD | {"pharmacy": ["p"]}, "'pharmacy' has a value of another type"),
