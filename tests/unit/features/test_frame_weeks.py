@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.adapters.objects.local import LocalStore
 from pipelines.data.engines.duck import DuckDbDatabase
 from pipelines.data.events import FileEvents
-from pipelines.data.ingest.partitions import write_events
 from pipelines.data.reader import EventReader
 from pipelines.features.frame import build_frame
 from pipelines.flows.frames import write_points
 from pipelines.spec.model import ModelSpec
 from tests.support.sales import sales_model, sales_rows
+from tests.support.sales_folder import SalesFolder
 
 __all__ = ["sales_model", "sales_rows"]
 START = datetime(2026, 1, 7, tzinfo=UTC)  # a Wednesday
@@ -31,23 +30,16 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass
-class World:
+class World(SalesFolder):
     """A folder of sales, and the frames that are read from it."""
 
-    folder: Path
-    spec: ModelSpec
-    messages: list[str] = field(default_factory=list)
-
     def __post_init__(self) -> None:
-        self.store = LocalStore(self.folder / "store")
+        super().__post_init__()
         self.events = EventReader(
             lambda _: {"sales": FileEvents(self.store)},
             self.folder / "cache",
             self.messages.append,
         )
-
-    def add(self, rows: pa.Table) -> None:
-        write_events(self.store, "sales", rows, "told_at")
 
     def frame(self, as_of: datetime = AS_OF) -> Rows:
         """The frame from kept weeks, which has to be the one that is computed at once."""
@@ -79,13 +71,7 @@ def _in_order(rows: Iterable[dict[str, Any]]) -> Rows:
 def world(
     tmp_path: Path, sales_model: Callable[..., ModelSpec], sales_rows: Callable[..., pa.Table]
 ) -> World:
-    units = {"kind": "window", "name": "units_14d", "stream": "sales", "by": ["shop"]}
-    units |= {"aggregate": "sum", "column": "units", "window": "14d"}
-    declared = sales_model().as_json()
-    declared["features"] = [*declared["features"], units]
-    found = World(tmp_path, ModelSpec.model_validate(declared))
-    found.add(sales_rows(range(80)))
-    return found
+    return World.of_80_days(tmp_path, sales_model, sales_rows)
 
 
 def test_a_week_later_only_the_newest_weeks_are_computed(world: World) -> None:

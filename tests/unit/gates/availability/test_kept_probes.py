@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,18 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.adapters.objects.local import LocalStore
 from pipelines.core.files import sha256_of
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.time import Window
 from pipelines.data.events import FileEvents
-from pipelines.data.ingest.partitions import write_events
 from pipelines.data.reader import EventReader
 from pipelines.flows.frames import PROBED_POINTS, write_frame
 from pipelines.flows.workspace import Workspace
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan
 from tests.support.sales import sales_model, sales_rows
+from tests.support.sales_folder import SalesFolder
 
 __all__ = ["sales_model", "sales_rows"]
 START = datetime(2026, 1, 7, tzinfo=UTC)  # a Wednesday
@@ -31,18 +30,8 @@ DAY = timedelta(days=1)
 
 
 @dataclass
-class World:
+class World(SalesFolder):
     """A folder of sales, and the probes of frames that are read from it."""
-
-    folder: Path
-    spec: ModelSpec
-    messages: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.store = LocalStore(self.folder / "store")
-
-    def add(self, rows: pa.Table) -> None:
-        write_events(self.store, "sales", rows, "told_at")
 
     def probe(self, as_of: datetime = AS_OF, cache: str = "cache") -> Finding:
         """The probe of a frame from the same Monday on; each frame has a folder of its own."""
@@ -68,13 +57,7 @@ class World:
 def world(
     tmp_path: Path, sales_model: Callable[..., ModelSpec], sales_rows: Callable[..., pa.Table]
 ) -> World:
-    units = {"kind": "window", "name": "units_14d", "stream": "sales", "by": ["shop"]}
-    units |= {"aggregate": "sum", "column": "units", "window": "14d"}
-    declared = sales_model().as_json()
-    declared["features"] = [*declared["features"], units]
-    found = World(tmp_path, ModelSpec.model_validate(declared))
-    found.add(sales_rows(range(80)))
-    return found
+    return World.of_80_days(tmp_path, sales_model, sales_rows)
 
 
 def test_a_week_later_only_computed_weeks_are_probed(world: World) -> None:
