@@ -18,8 +18,7 @@ from pipelines.data.reader import EventReader
 from pipelines.features.frame import build_frame
 from pipelines.flows.frames import write_points
 from pipelines.spec.model import ModelSpec
-from tests.support.sales import sales_model, sales_rows
-from tests.support.sales_folder import SalesFolder
+from tests.support.sales import SalesFolder, sales_model, sales_rows
 
 __all__ = ["sales_model", "sales_rows"]
 START = datetime(2026, 1, 7, tzinfo=UTC)  # a Wednesday

@@ -20,8 +20,7 @@ from pipelines.flows.frames import PROBED_POINTS, write_frame
 from pipelines.flows.workspace import Workspace
 from pipelines.spec.model import ModelSpec
 from pipelines.training.split import SplitPlan
-from tests.support.sales import sales_model, sales_rows
-from tests.support.sales_folder import SalesFolder
+from tests.support.sales import SalesFolder, sales_model, sales_rows
 
 __all__ = ["sales_model", "sales_rows"]
 START = datetime(2026, 1, 7, tzinfo=UTC)  # a Wednesday
