@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain, islice, pairwise, takewhile
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -65,7 +65,7 @@ class Backfill:
     Arguments:
         request: what was requested.
         lineage: where its decisions go; the same request gives the same lineage.
-        spec: the declaration.
+        spec, suite: the declaration and its suite; weeks do not read them again.
         collaborators: what the retrainings work with.
         workers: processes that prepare weeks; ``None``: there are none.
     """
@@ -73,8 +73,18 @@ class Backfill:
     request: BackfillRequest
     lineage: str
     spec: ModelSpec
+    suite: Mapping[str, Any]
     collaborators: RetrainCollaborators
     workers: Workers | None = None
+
+    @cached_property
+    def _using(self) -> RetrainCollaborators:
+        return replace(
+            self.collaborators,
+            load_spec=lambda _: self.spec,
+            load_suite=lambda *_, **__: self.suite,
+            lock=self._lock,
+        )
 
     def _lock(self, model: str, lineage: str) -> AbstractContextManager[None]:
         """The lock of a lineage, after the end of the process that holds it."""
@@ -96,7 +106,7 @@ class Backfill:
             GauntletError: the next week's champion was removed.
             As ``flows.retrain.steps.retrain`` and ``release.lineages.branch``.
         """
-        request, using = self.request, replace(self.collaborators, lock=self._lock)
+        request, using = self.request, self._using
         if not request.from_scratch:
             start_lineage(request.model, self.lineage, request.as_of[0], using)
         live = verified_entries(request.model, using.ledger)
@@ -119,11 +129,10 @@ class Backfill:
     def _week(
         self, as_of: datetime, live: tuple[Entry, ...], ahead: WeeksAhead, where: str
     ) -> BackfillWeek:
-        using = self.collaborators
+        using = self._using
         prefixed = replace(
             using,
             prepared=partial(ahead.prepared, as_of),
-            lock=self._lock,
             progress=lambda text: using.progress(f"{where}: {text}"),
         )
         retrain(self._request(as_of), prefixed)
@@ -142,7 +151,7 @@ class Backfill:
 
     def _decided(self, as_of: datetime) -> Entry | None:
         """The decision about a week, if it was requested as it is now."""
-        request, using = self._request(as_of), self.collaborators
+        request, using = self._request(as_of), self._using
         spec = requested_spec(request, using.load_spec, using.ledger)
         return identify_run(request, spec, using.load_suite(spec), using.ledger).decided
 
@@ -243,8 +252,9 @@ def open_backfill(
             wanted="each instant once, the oldest first",
         )
     refuse_future(dates[-1], collaborators.clock.now(), where)
-    lineage = _lineage(request, spec, collaborators.load_suite(spec))
-    return Backfill(request, lineage, spec, collaborators, workers)
+    suite = collaborators.load_suite(spec)
+    lineage = _lineage(request, spec, suite)
+    return Backfill(request, lineage, spec, suite, collaborators, workers)
 
 
 def start_lineage(

@@ -143,7 +143,7 @@ def test_a_backfill_with_nothing_changed_decides_as_live_did(runs, tmp_path):
     assert list(opened.weeks()) == [week], "its decisions are kept"
     longer = BackfillRequest(model="demand", as_of=(as_of, as_of + WEEK))
     with pytest.raises(GauntletError, match="champion of the next week was removed"):
-        list(Backfill(longer, opened.lineage, opened.spec, parts.retraining).weeks())
+        list(Backfill(longer, opened.lineage, opened.spec, opened.suite, parts.retraining).weeks())
 
 
 def test_the_champions_of_two_lineages_are_scored_on_the_same_points(runs, tmp_path):

@@ -117,3 +117,14 @@ def test_a_backfill_waits_while_another_process_works_on_its_lineage(tmp_path: P
     assert week.outcome == "first_version"
     [waited] = [text for text in messages if text.startswith("waiting")]
     assert "another run of this model is at work, held by " in waited
+
+
+def test_weeks_do_not_read_a_declaration_that_changes_meanwhile(tmp_path: Path) -> None:
+    home = SalesHome(tmp_path, connections_to(sales_rows(), tmp_path, AS_OF))
+    home.declare()
+    request = BackfillRequest(model="sales", as_of=(AS_OF,), from_scratch=True)
+    backfill = open_backfill(request, home.parts)
+    home.declare(description="of another backfill")
+    [week] = backfill.weeks()
+    [version] = home.parts.versions.registry.versions("sales")
+    assert (week.version, version.spec) == (version.version, backfill.spec.digest)
