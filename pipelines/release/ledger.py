@@ -272,6 +272,11 @@ def training_dates(entries: Iterable[Entry], version: str | None) -> TrainingDat
     return next((e.trained for e in entries if e.trained and e.candidate == version), None)
 
 
+def retrained_on_reason(entries: Iterable[Entry]) -> tuple[datetime, ...]:
+    """The instants of the retrainings that monitoring started, each once, in the order of time."""
+    return tuple(sorted({e.run: e.as_of for e in entries if e.monitoring is not None}.values()))
+
+
 def chain_errors(entries: Iterable[Entry]) -> tuple[str, ...]:
     """The errors in a chain of entries, oldest first; empty when it is intact.
 

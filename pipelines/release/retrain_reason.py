@@ -12,7 +12,6 @@ from pipelines.core.records import Instant, Record
 from pipelines.core.time import duration_text, instant_text
 
 if TYPE_CHECKING:
-    from pipelines.release.ledger import Entry
     from pipelines.spec.monitor import RetrainOnReason
 
 YEAR = timedelta(days=365)
@@ -38,19 +37,18 @@ class RetrainReason(Record):
 
 
 def retraining_hold(
-    entries: Iterable[Entry], limits: RetrainOnReason | None, as_of: datetime
+    past: Iterable[datetime], limits: RetrainOnReason | None, as_of: datetime
 ) -> str:
     """Why monitoring may not start a retraining at an instant; empty if it may.
 
     Arguments:
-        entries: of the lineage, as of the instant.
+        past: instants of the retrainings on reason so far, in the order of time.
         limits: as declared; ``None`` if monitoring starts no retraining.
         as_of: the instant.
     """
     if limits is None:
         return "`monitor.retrain` is null"
-    runs = {entry.run: entry.as_of for entry in entries if entry.monitoring is not None}
-    made = sorted(at for at in runs.values() if as_of - YEAR < at <= as_of)
+    made = [at for at in past if as_of - YEAR < at <= as_of]
     if made and as_of < made[-1] + limits.cooldown:
         return (
             f"the last retraining on reason was as of {instant_text(made[-1])}, and "

@@ -63,7 +63,7 @@ from pipelines.release.champion_periods import (
     last_answer,
     unanswered_stops,
 )
-from pipelines.release.ledger import Entry
+from pipelines.release.ledger import Entry, retrained_on_reason
 from pipelines.release.retrain_reason import retraining_hold
 from pipelines.release.rollback import former_champions
 from pipelines.release.rollout.segment_periods import segment_periods
@@ -217,7 +217,9 @@ def _observe(opened: _Opened) -> MonitorReport:
         measures=measure(spec, outcomes.served, outcomes.held_out),
         label_shares=drift.label_shares if drift else (),
         estimates=estimate(spec, (outcomes.by_twin, outcomes.served), as_of),
-        retraining_hold=retraining_hold(opened.entries, limits, as_of) if retrains else "",
+        retraining_hold=retraining_hold(retrained_on_reason(opened.entries), limits, as_of)
+        if retrains
+        else "",
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pipelines.flows.retrain.request import LIVE
 from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.release.champion_periods import entries_as_of
+from pipelines.release.ledger import retrained_on_reason
 from pipelines.release.retrain_reason import retraining_hold
 from pipelines.release.verification import verified_entries
 
@@ -21,4 +22,4 @@ def hold(model: str, as_of: datetime, collaborators: RetrainCollaborators) -> st
     """
     limits = collaborators.load_spec(model).monitor.retrain
     entries = entries_as_of(verified_entries(model, collaborators.ledger, LIVE), as_of)
-    return retraining_hold(entries, limits, as_of)
+    return retraining_hold(retrained_on_reason(entries), limits, as_of)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipelines.release.ledger import Entry
+from pipelines.release.ledger import Entry, retrained_on_reason
 from pipelines.release.retrain_reason import RetrainReason, retraining_hold
 from pipelines.spec.monitor import RetrainOnReason
 from tests.support.ledger_entries import MONDAY, move
@@ -37,18 +37,18 @@ def chain(*days: int, on_reason: bool = True) -> list[Entry]:
     ],
 )
 def test_a_cooldown_and_a_budget_keep_it_from_thrashing(days, now, held):
-    found = retraining_hold(chain(*days), LIMITS, MONDAY + now * DAY)
+    found = retraining_hold(retrained_on_reason(chain(*days)), LIMITS, MONDAY + now * DAY)
     assert bool(found) == bool(held), found
     assert held in found
 
 
 def test_retrainings_on_the_schedule_do_not_count():
-    assert retraining_hold(chain(0, on_reason=False), LIMITS, MONDAY) == ""
+    assert retraining_hold(retrained_on_reason(chain(0, on_reason=False)), LIMITS, MONDAY) == ""
 
 
 def test_two_entries_of_one_retraining_count_once():
     again = [*chain(0), *chain(0)]
-    assert retraining_hold(again, LIMITS, MONDAY + 20 * DAY) == ""
+    assert retraining_hold(retrained_on_reason(again), LIMITS, MONDAY + 20 * DAY) == ""
 
 
 def test_a_declaration_may_switch_it_off():
