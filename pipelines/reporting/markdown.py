@@ -11,7 +11,7 @@ from pipelines.core.markup import markdown_text
 SIGNS = {
     Verdict.PASS: "✔ pass",
     Verdict.FAIL: "✘ fail",
-    Verdict.INCONCLUSIVE: "? cannot tell",
+    Verdict.INCONCLUSIVE: "? inconclusive",
     Verdict.NO_DATA: "○ no data",
 }
 _GAP = "&emsp;"  # MLflow shows cells without padding

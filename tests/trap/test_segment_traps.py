@@ -56,7 +56,7 @@ def test_harm_in_a_segment_that_the_mean_hides_is_rolled_back(waits: Pharmacy) -
     )
     unseen = judge_canary(shown.evidence, blind, 0.001)
     assert not [f.name for f in unseen.findings if f.verdict == "fail"], (
-        "the trap is set: without the segment nothing speaks against it"
+        "the trap is set: without the segment every finding passes"
     )
 
     report = step(waits, now)

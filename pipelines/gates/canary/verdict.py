@@ -152,7 +152,7 @@ def _step(
     if ended := stopping_reason(deciding):
         return CanaryStep(ended[0]), tuple(ended[1])
     if overall(deciding) is Verdict.PASS:
-        return CanaryStep.PROMOTE, ("better at a planned look, and nothing speaks against it",)
+        return CanaryStep.PROMOTE, ("better at a planned look, and every other finding passed",)
     open_ = tuple(f"{f.name}: {f.verdict}" for f in deciding if f.verdict is not Verdict.PASS)
     if last:
         return CanaryStep.STOP_INCONCLUSIVE, ("its weeks are over", *open_)

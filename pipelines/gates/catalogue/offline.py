@@ -320,7 +320,7 @@ BUDGET = (
     ),
     FindingEntry(
         "budget.level",
-        "The level at which this try is held.",
+        "The level at which this try is tested.",
         "Nothing. Fewer declared `tries` give each try a larger level.",
     ),
     FindingEntry(

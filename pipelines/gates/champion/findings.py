@@ -25,7 +25,7 @@ def health(comparison: Comparison, alpha: float) -> Finding:
     else:
         p, interval = difference.p_below(0.0), difference.interval(1 - 2 * alpha)
         summary += (
-            f", gain {with_interval(gain, interval)}, p {p:.3g} of being worse held at {alpha:g}"
+            f", gain {with_interval(gain, interval)}, p {p:.3g} of being worse, tested at {alpha:g}"
         )
         shown = Verdict.FAIL if p <= alpha else Verdict.INCONCLUSIVE
         verdict = shown if gain < 0 else Verdict.PASS

@@ -70,7 +70,7 @@ def primary(
 
     It passes when "not better" is rejected: against a champion at the level of one of the year's
     tries, against the naive forecast, which is no try, at the declared level. In an emergency both
-    comparisons are held at the declared level, and neither is a try. It fails when the
+    comparisons are tested at the declared level, and neither is a try. It fails when the
     interval excludes the smallest effect worth a promotion, and is inconclusive in between.
     """
     alpha, effect = spec.gates.recent_window.alpha, spec.metric.minimum_effect
@@ -83,7 +83,7 @@ def primary(
     gain = (
         f"{comparison.metric} {comparison.candidate:.5g} against {comparison.baseline:.5g} "
         f"of {other}, gain {with_interval(difference.estimate, interval)}, "
-        f"p {difference.p_value:.3g} held at {level:.3g}"
+        f"p {difference.p_value:.3g}, tested at {level:.3g}"
     )
     if difference.p_value <= level:
         small = interval.high is not None and interval.high < effect

@@ -56,7 +56,7 @@ def _finding(spec: ModelSpec, pooled: PooledMean, recent: Comparison) -> Finding
     summary = (
         f"in {pooled.weeks} replayed weeks the newest candidate gained "
         f"{with_interval(pooled.estimate, interval)} {recent.metric} over the naive forecast, "
-        f"p {pooled.p_value:.3g} held at {alpha:g}; on the recent window {recent.gain:.4g}"
+        f"p {pooled.p_value:.3g}, tested at {alpha:g}; on the recent window {recent.gain:.4g}"
     )
     shown = pooled.p_value <= alpha
     if shown and recent.gain > 0:

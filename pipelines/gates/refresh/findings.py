@@ -85,7 +85,7 @@ def _record(gate: RefreshGate, unit: str, state: RefreshState) -> Finding:
         held = f"evidence {_to_one(state.evidence)}, wanted {1 / gate.alpha:.0f} to 1"
     else:
         enough = cost.p_value <= gate.level
-        held = f"p {cost.p_value:.2g} held at {gate.level:g}"
+        held = f"p {cost.p_value:.2g}, tested at {gate.level:g}"
     summary = f"{describe_cost(state, unit)}; {held}"
     if enough:
         verdict, reason = Verdict.PASS, summary
@@ -208,7 +208,7 @@ def _tested(gate: RefreshGate, unit: str, twins: TwinComparison | None) -> Findi
         "refresh.tested",
         Verdict.PASS if passed else Verdict.INCONCLUSIVE,
         f"the candidate's twin is {'' if passed else 'not '}shown to be better than the "
-        f"champion's: gain {twins.gain:.3g} {unit}, p {p:.2g} held at {gate.tested_level:g}",
+        f"champion's: gain {twins.gain:.3g} {unit}, p {p:.2g}, tested at {gate.tested_level:g}",
         Measurement(value=twins.gain, unit=unit),
     )
 

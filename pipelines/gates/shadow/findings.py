@@ -195,7 +195,7 @@ def _losses(evidence: ShadowEvidence, record_watches: bool) -> Finding:
         "shadow.losses",
         verdict,
         f"on the same matured requests its gain is {found.estimate:.4g} with error "
-        f"{found.standard_error:.3g}; worse with p {harm:.2g}, held at {HARM_LEVEL:g}",
+        f"{found.standard_error:.3g}; worse with p {harm:.2g}, tested at {HARM_LEVEL:g}",
         Measurement(
             value=found.estimate, interval=found.interval(LEVEL), threshold=0.0, rows=found.rows
         ),

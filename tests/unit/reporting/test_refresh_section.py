@@ -54,7 +54,7 @@ def test_the_page_begins_with_what_age_costs(reviewed: Callable[..., VersionRevi
         "pass A week of age costs 0.8.",
         "pass The candidate is 3 weeks newer.",
         "pass No version was replaced within the watch.",
-        "cannot tell (shown only) Not proved to pay.",
+        "inconclusive (shown only) Not proved to pay.",
     ]
     assert "is not shown to be better" in section
 

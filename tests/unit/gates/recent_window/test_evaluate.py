@@ -295,11 +295,11 @@ def test_a_champion_worse_than_the_naive_forecast_opens_the_way(regression, fram
     replaced = judge(spec, rows, [good, errors(rows, 0.5, 3)], broken, naive=1.0)
     assert is_emergency(replaced.findings)
     assert found(replaced, "primary").verdict is Verdict.PASS
-    assert "held at 0.05" in found(replaced, "primary").reason, "the level of a first version"
+    assert "tested at 0.05" in found(replaced, "primary").reason, "the level of a first version"
     assert found(replaced, "baseline").verdict is Verdict.PASS
     useless = judge(spec, rows, [errors(rows, 20, 1), errors(rows, 20, 3)], broken, naive=1.0)
     assert not is_emergency(useless.findings)
-    assert "held at 0.05" not in found(useless, "primary").reason, "judged as without the alarm"
+    assert "tested at 0.05" not in found(useless, "primary").reason, "judged as without the alarm"
     baseline = found(useless, "baseline")
     assert (baseline.verdict, baseline.blocking) == (Verdict.FAIL, False), "still of no use"
     sound = judge(spec, rows, [good], errors(rows, 0.6, 2), naive=1.0)

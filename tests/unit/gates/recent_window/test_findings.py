@@ -102,5 +102,5 @@ def test_the_level_is_that_of_one_try(regression, frame, recent) -> None:
     assert alone is Verdict.PASS, reported
     shared, reported = verdict({})
     assert shared is Verdict.INCONCLUSIVE, reported
-    assert "held at 0.00417" in reported
+    assert "tested at 0.00417" in reported
     assert "a single test at 0.05" in reported
