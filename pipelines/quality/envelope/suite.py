@@ -171,11 +171,15 @@ def _missing(build: _Builder, chunks: Chunks, column: str) -> None:
 
 
 def _numbers(build: _Builder, rows: StreamChunks, chunks: Chunks, mostly: float) -> None:
-    """Add bounds for most values and for the median, except in columns that only rise or fall."""
+    """Add bounds for most values and for the median.
+
+    Columns that only rise or fall get none, nor do those with infinite quantiles.
+    """
     ranges: dict[str, tuple[float, float]] = {}
     for column in rows.numeric:
         medians, lows, highs = _quantiles(chunks, column)
-        if len(medians) < 3 or runs_away(medians, lows, highs):
+        finite = all(map(math.isfinite, (*medians, *lows, *highs)))
+        if len(medians) < 3 or not finite or runs_away(medians, lows, highs):
             continue
         ranges[column] = outer_range(lows, highs)
     inside = rows.inside(chunks, ranges)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -164,3 +165,18 @@ def test_odd_values_give_the_same_envelope(
         world.envelope(AS_OF - WEEK)
         world.add(rows.slice(70))
         world.envelope()
+
+
+def test_a_column_with_infinite_quantiles_gets_no_bounds(
+    tmp_path: Path, sales_model: Callable[..., ModelSpec], sales_rows: Rows
+) -> None:
+    world = World(tmp_path, sales_model())
+    prices = [math.inf if number % 2 else 1.0 for number in range(80)]
+    world.add(sales_rows(range(80), price=pa.array(prices, pa.float64())))
+    bounded = {
+        one["kwargs"]["column"]
+        for one in world.envelope()["expectations"]
+        if one["type"].endswith("_to_be_between") and "column" in one["kwargs"]
+    }
+    assert bounded
+    assert "price" not in bounded
