@@ -202,7 +202,8 @@ def weeks_ahead(
     """Compute the features of all weeks, and prepare weeks until the block ends.
 
     A worker computes the features while the first week is retrained; without workers they are
-    computed before it. Nothing is done ahead of a single week.
+    computed before it. Nothing is done ahead of a single week. If a worker cannot be started, those
+    before it prepare the weeks, and progress shows why.
 
     Arguments:
         requests: of the weeks to decide, oldest first.
@@ -223,9 +224,16 @@ def weeks_ahead(
     begun: list[Worker] = []
     with draft_in(collaborators.runs.folder) as folder:
         try:
-            begun += (Worker(workers.start, spec) for _ in range(number))
+            try:
+                begun += (Worker(workers.start, spec) for _ in range(number))
+            except OSError as problem:  # such as no memory, or too many processes
+                why = f"a process that prepares weeks could not be started: {reason_of(problem)}"
+                collaborators.progress(f"{why}; fewer weeks are prepared")
             ahead = WeeksAhead(requests, spec, begun, folder, collaborators.progress)
-            ahead.features()
+            if begun:
+                ahead.features()
+            else:
+                features_here(requests, collaborators)
             yield ahead
         finally:
             for worker in begun:

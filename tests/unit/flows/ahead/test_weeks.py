@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pytest
@@ -170,6 +170,36 @@ def test_events_that_do_not_answer_end_a_backfill(
     parts: Any = SimpleNamespace(progress=print, runs=SimpleNamespace(folder=tmp_path))
     with pytest.raises(Unavailable), weeks_ahead(requests, SPEC, parts, None):
         pass
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_a_backfill_goes_on_with_the_workers_that_could_be_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, started: int
+) -> None:
+    class Limited(RecordingWorker):
+        begun: ClassVar[list[Limited]] = []
+
+        def __init__(self, *_: object) -> None:
+            super().__init__()
+            if len(self.begun) == started:
+                raise BlockingIOError(11, "Resource temporarily unavailable")
+            self.begun.append(self)
+
+        def end(self) -> None:
+            ended.append(self)
+
+    ended, here, reported = list[Limited](), list[object](), list[str]()
+    monkeypatch.setattr(module, "Worker", Limited)
+    monkeypatch.setattr(module, "compute_features", lambda *given: here.append(given))
+    parts: Any = SimpleNamespace(progress=reported.append, runs=SimpleNamespace(folder=tmp_path))
+    requests = [Request(model="sales", as_of=at) for at in WEEKS]
+    with weeks_ahead(requests, SPEC, parts, Workers(lambda: parts, 2)) as weeks:
+        assert len(weeks.workers) == started
+        assert len(here) == (0 if started else 1), "features are computed in one place"
+        assert [name for one in Limited.begun for name, _ in one.orders] == ["features"] * started
+    assert ended == Limited.begun
+    [why] = reported
+    assert why.startswith("a process that prepares weeks could not be started: BlockingIOError")
 
 
 def raise_from_within(monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
