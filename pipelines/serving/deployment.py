@@ -21,6 +21,7 @@ class Deployment:
         service: the service to deploy to.
         folder: the folder of the plans.
         load: verifies and loads a version.
+        clock: a monotonic clock, in seconds; changes of the system time do not affect it.
     """
 
     def __init__(
@@ -28,21 +29,19 @@ class Deployment:
         service: ModelService,
         folder: Path,
         load: Callable[[PlannedVersion], LoadedVersion] = load_for_serving,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._service, self._folder, self._load = service, folder, load
+        self._service, self._folder, self._load, self._clock = service, folder, load, clock
         self._loaded: dict[PlannedVersion, LoadedVersion] = {}
         self._rejected: str | None = None
         self.problem: GauntletError | None = None
         self._stamp = plan_stamp(folder, service.model)
-        self._confirmed_at = time.perf_counter()
+        self._confirmed_at = clock()
 
     @property
     def stale_for_s(self) -> float:
-        """Seconds since the plan was last confirmed, or since this deployment was created.
-
-        Measured with a monotonic clock, so changes of the system time do not affect it.
-        """
-        return time.perf_counter() - self._confirmed_at
+        """Seconds since the plan was last confirmed, or since this deployment was created."""
+        return self._clock() - self._confirmed_at
 
     @property
     def summary(self) -> str:
@@ -70,7 +69,7 @@ class Deployment:
         """
         stamp = plan_stamp(self._folder, self._service.model)
         if stamp != self._stamp:
-            self._stamp, self._confirmed_at = stamp, time.perf_counter()
+            self._stamp, self._confirmed_at = stamp, self._clock()
         try:
             plan = read_plan(self._folder, self._service.model)
             if plan is None or plan.digest == self._rejected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -76,17 +77,15 @@ def test_a_plan_that_is_published_again_ends_the_silence(
     harness: ServiceHarness, tmp_path: Path
 ) -> None:
     planned(tmp_path, "1")
-    deployment = Deployment(harness.service, tmp_path, Loader())
-    before, stamp = deployment.stale_for_s, plan_stamp(tmp_path, "demand")
+    seconds = count(1)  # the clock moves on by a second each time it is read
+    deployment = Deployment(harness.service, tmp_path, Loader(), clock=lambda: float(next(seconds)))
+    stamp = plan_stamp(tmp_path, "demand")
     deployment.follow()
-    assert deployment.stale_for_s > before, "no plan was published since"
+    assert [deployment.stale_for_s, deployment.stale_for_s] == [1, 2], "no plan was published since"
     while plan_stamp(tmp_path, "demand") == stamp:  # a disk tells instants only so exactly
         planned(tmp_path, "1")
-    silent = deployment.stale_for_s
     assert not deployment.follow(), "the same plan is no switch"
-    assert deployment.stale_for_s < silent, (
-        "the registry published it again, and is reported as away"
-    )
+    assert deployment.stale_for_s == 1, "the registry published it again, and is reported as away"
 
 
 def test_only_the_newest_few_stay_loaded(harness: ServiceHarness, tmp_path: Path) -> None:
