@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -65,12 +66,8 @@ def test_no_caller_clears_the_write_ahead_log_while_the_log_is_shipped(tmp_path:
         assert len(ids(worker)) == 1100
 
 
-def test_callers_at_the_same_time_share_transactions_and_lose_nothing(tmp_path: Path) -> None:
+def test_callers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     with Journal(tmp_path / "demand.db") as journal:
-        commits: list[str] = []
-        journal._file._write.set_trace_callback(
-            lambda sql: commits.append(sql) if sql == "COMMIT" else None
-        )
 
         def work(thread: int) -> None:
             for number in range(50):
@@ -86,7 +83,31 @@ def test_callers_at_the_same_time_share_transactions_and_lose_nothing(tmp_path: 
     for t in range(16):
         mine = [one for one in found if one.startswith(f"{t}-")]
         assert mine == [f"{t}-{n}" for n in range(50)], "one caller's rows keep their order"
-    assert len(commits) < 400, f"{len(commits)} waits for the disk for 800 appends"
+
+
+def test_callers_that_come_during_a_commit_share_the_next_one(tmp_path: Path) -> None:
+    with Journal(tmp_path / "demand.db") as journal:
+        commits: list[str] = []
+        others = [
+            threading.Thread(target=journal.append, args=([make_prediction(f"other-{n}")],))
+            for n in range(15)
+        ]
+
+        def others_come(sql: str) -> None:
+            if sql == "COMMIT":
+                commits.append(sql)
+                if len(commits) == 1:
+                    for other in others:
+                        other.start()
+                    while len(journal._waiting) < len(others):
+                        time.sleep(0.001)
+
+        journal._file._write.set_trace_callback(others_come)
+        journal.append([make_prediction("first")])
+        for other in others:
+            other.join()
+        assert len(commits) == 2, "one for the first caller, and one for all others"
+        assert len(ids(journal)) == 16
 
 
 def test_a_full_journal_refuses_by_name_and_keeps_what_it_has(tmp_path: Path) -> None:
