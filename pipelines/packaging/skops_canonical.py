@@ -27,7 +27,7 @@ def make_canonical(path: Path) -> None:
     names: dict[str, str] = {}
     renumbered = _renumber(schema, objects, names)
     with atomic_file(path) as draft, ZipFile(draft, "w") as file:
-        _put(file, _SCHEMA, json.dumps(renumbered, indent=1).encode())
+        _put(file, _SCHEMA, json.dumps(renumbered).encode())
         for old, new in names.items():
             _put(file, new, members[old])
 

@@ -246,10 +246,11 @@ class MlflowRegistry:
         self, client: MlflowClient, registration: Registration, folder: Path, shown: Shown
     ) -> None:
         from pipelines.adapters.registry.mlflow_client import create, write
-        from pipelines.adapters.registry.mlflow_run import log_model, log_run
+        from pipelines.adapters.registry.mlflow_run import log_model, log_run, training_data
 
-        run = log_run(client, registration, shown, folder, self._artifacts)
-        model = log_model(client, registration, run, folder, shown)
+        data = training_data(registration, folder, shown)
+        run = log_run(client, registration, shown, data, self._artifacts)
+        model = log_model(client, registration, shown, data, run, folder)
         write(client.set_terminated, run, "FINISHED")
         name = registered_model_of(registration)
         about = "" if name == registration.model else _BACKFILLS.format(registration.model)

@@ -46,7 +46,7 @@ def log_run(
     client: MlflowClient,
     registration: Registration,
     shown: Shown,
-    folder: Path,
+    data: DatasetInput,
     artifacts: str | None,
 ) -> str:
     """Find or create the MLflow run of a Gauntlet run, and log its parameters and metrics.
@@ -55,7 +55,7 @@ def log_run(
         client: of the server or database.
         registration: the facts of the version.
         shown: what its page shows.
-        folder: with the version's files.
+        data: that the version was trained on.
         artifacts: location of a new experiment's files; None: the server chooses.
 
     Returns:
@@ -77,15 +77,30 @@ def log_run(
         params=[Param(key, value) for key, value in shown.parameters.items()],
         metrics=[Metric(key, value, at, 0) for key, value in shown.metrics.items()],
     )
-    write(client.log_inputs, run, [_data(registration, folder, shown)])
+    write(client.log_inputs, run, [data])
     return run
 
 
 def log_model(
-    client: MlflowClient, registration: Registration, run: str, folder: Path, shown: Shown
+    client: MlflowClient,
+    registration: Registration,
+    shown: Shown,
+    data: DatasetInput,
+    run: str,
+    folder: Path,
 ) -> LoggedModel:
-    """The run's model with its files, set READY; completes what a killed process started."""
-    experiment = client.get_run(run).info.experiment_id
+    """The run's model with its files, set READY; completes what a killed process started.
+
+    Arguments:
+        client: of the server or database.
+        registration: the facts of the version.
+        shown: what its page shows.
+        data: that the version was trained on.
+        run: id of the MLflow run.
+        folder: with the version's files.
+    """
+    found = client.get_run(run)
+    experiment = found.info.experiment_id
     begun = client.search_logged_models([experiment], f"source_run_id = '{run}'")
     mine = [m for m in begun if m.tags.get(CONTENT) == registration.content]
     model = next((m for m in mine if m.status != LoggedModelStatus.FAILED), None)
@@ -103,16 +118,12 @@ def log_model(
         if other.model_id != model.model_id and other.status == LoggedModelStatus.PENDING:
             client.finalize_logged_model(other.model_id, LoggedModelStatus.FAILED)
     if model.status != LoggedModelStatus.READY:
-        data, at = (
-            _data(registration, folder, shown).dataset,
-            int(registration.created_at.timestamp() * 1000),
-        )
-        known = client.get_run(run).outputs
-        outputs = known.model_outputs if known else []
+        outputs = found.outputs.model_outputs if found.outputs else []
         if model.model_id not in {one.model_id for one in outputs}:  # once only
             write(client.log_outputs, run, [LoggedModelOutput(model.model_id, 0)])
+        dataset, at = data.dataset, int(registration.created_at.timestamp() * 1000)
         metrics = [
-            Metric(key, value, at, 0, model.model_id, data.name, data.digest, run)
+            Metric(key, value, at, 0, model.model_id, dataset.name, dataset.digest, run)
             for key, value in shown.metrics.items()
         ]
         write(client.log_batch, run, metrics=metrics)
@@ -155,7 +166,7 @@ def experiment_for(client: MlflowClient, model: str, lineage: str, artifacts: st
     return str(found.experiment_id)
 
 
-def _data(registration: Registration, folder: Path, shown: Shown) -> DatasetInput:
+def training_data(registration: Registration, folder: Path, shown: Shown) -> DatasetInput:
     """The training data: its snapshot and windows, the model's input columns, and its rows."""
     source = json.dumps({"snapshot": registration.snapshot, "split": registration.split})
     signature = Model.load(str(folder)).signature
