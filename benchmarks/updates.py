@@ -39,9 +39,9 @@ from pipelines.training.metrics import primary_metric
 from pipelines.training.sample import spread_rows
 from pipelines.training.split import inside
 from pipelines.training.updates.learn import (
-    Interval,
+    GridInterval,
+    IncrementalLearner,
     Learned,
-    Learner,
     grid_floor,
     intervals,
     learn_each,
@@ -213,7 +213,7 @@ def measure(series: Series, meter: Meter) -> dict[str, Any]:
         points = series.between(known, at + WEEK)
         answered = points[points["decision_time"] >= pd.Timestamp(at).tz_localize(None)]
         with meter.step(WAYS[0]):
-            fixed = Learner(batch, spec, answered).answers(slice(None))
+            fixed = IncrementalLearner(batch, spec, answered).answers(slice(None))
         losses["weekly"].append(_loss(spec, answered, fixed))
         hour = at + int(rng.integers(24, 144)) * HOUR
         for way, pipeline in (("continuous", going), ("both", batch)):
@@ -261,11 +261,11 @@ def _followed(
     every, (at, hour) = UPDATE.every, instants
     both = pd.concat([points, reference], ignore_index=True)
     followed = range(len(points), len(both))
-    learner, waiting = Learner(pipeline, spec, both), deque(intervals(points, every))
+    learner, waiting = IncrementalLearner(pipeline, spec, both), deque(intervals(points, every))
     label = label_numbers(reference["label"], spec.classes)
     changes, answers, poisoned = list[IntervalChange](), [], None
     for interval in [*waiting]:
-        due: list[Interval] = []
+        due: list[GridInterval] = []
         while waiting and waiting[0].start + every + spec.maturity <= interval.start:
             due.append(waiting.popleft())
         changes += [_change(one, label) for one in learn_each(learner, due, followed)]
@@ -275,10 +275,10 @@ def _followed(
             wrong = points.iloc[interval.rows]
             flipped = 1 - wrong["label"] if spec.classes else 10 * wrong["label"]
             wrong = pd.concat([wrong.assign(label=flipped), reference], ignore_index=True)
-            copied = Learner(copy.deepcopy(pipeline), spec, wrong)
+            copied = IncrementalLearner(copy.deepcopy(pipeline), spec, wrong)
             many = len(wrong) - len(reference)
             places = range(many, len(wrong))
-            [one] = learn_each(copied, [Interval(interval.start, slice(0, many))], places)
+            [one] = learn_each(copied, [GridInterval(interval.start, slice(0, many))], places)
             poisoned = _change(one, label)
     if poisoned is None:
         raise ValueError("the week has no hour to poison")

@@ -14,7 +14,7 @@ from pipelines.core.addresses import sqlite_path
 from pipelines.core.errors import SpecError
 
 if TYPE_CHECKING:
-    from pipelines.data.engines.port import Workers
+    from pipelines.data.engines.port import WorkerPool
     from pipelines.data.events import EventSource, Progress
     from pipelines.data.objects import ObjectStore
     from pipelines.data.reader import EventReader
@@ -106,7 +106,7 @@ def open_sources(
     store: str | None = None,
     *,
     reading: bool = False,
-    workers: Workers | None = None,
+    workers: WorkerPool | None = None,
 ) -> Mapping[str, EventSource]:
     """Create one source of events for each declared stream.
 

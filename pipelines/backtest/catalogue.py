@@ -10,9 +10,9 @@ from functools import partial
 from pipelines.backtest.canary import RefreshCanaries, replayed_rollout
 from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import (
+    BacktestPolicy,
     Envelope,
     Group,
-    Policy,
     Refused,
     Simple,
     Step,
@@ -63,7 +63,7 @@ class ComparedPolicy:
         envelope: what the envelope of a champion has against the data of a Monday.
     """
 
-    policy: Policy
+    policy: BacktestPolicy
     title: str
     group: Group
     spec: ModelSpec
@@ -73,7 +73,7 @@ class ComparedPolicy:
     envelope: Envelope = no_envelope
 
 
-class Catalogue:
+class PolicyCatalogue:
     """The policies of a backtest, on common recent windows.
 
     Arguments:
@@ -130,7 +130,7 @@ class Catalogue:
     def _refreshes(self, variation: Variation, group: Group, title: str) -> ComparedPolicy:
         spec, gate = variation.spec, variation.spec.gates.refresh
         offers = partial(self._offers, variation.schedule)
-        policy: Policy = Refreshes(
+        policy: BacktestPolicy = Refreshes(
             name=variation.name,
             refit=spec.split.refit,
             gate=gate,

@@ -10,9 +10,9 @@ from typing import Literal
 from pipelines.backtest.canary import replayed_rollout
 from pipelines.backtest.catalogue import (
     NEAR,
-    Catalogue,
     ComparedPolicy,
     Offers,
+    PolicyCatalogue,
     every_monday,
     hindsight,
 )
@@ -132,7 +132,7 @@ def backtest(
     versions = [version for _, version in candidates.of(plan.spec)]
     _check(plan, live, versions)
     replays = []
-    catalogue = Catalogue(losses, candidates.with_earlier, plan.refused, plan.envelope)
+    catalogue = PolicyCatalogue(losses, candidates.with_earlier, plan.refused, plan.envelope)
     for compared in catalogue.policies(plan.spec, plan.swept):
         progress(f"policy {compared.policy.name}")
         offered = candidates.of(compared.spec, compared.offers)

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import Step
-from pipelines.backtest.results import Difference
+from pipelines.backtest.results import LossDifference
 from pipelines.backtest.versions import Candidate, naive_as_of
 from pipelines.core.arrays import Floats, Mask
 from pipelines.spec.model import ModelSpec
@@ -53,7 +53,7 @@ class Live:
 
     def difference(
         self, one: Sequence[Step], other: Sequence[Step], weeks: Mask | None = None
-    ) -> Difference | None:
+    ) -> LossDifference | None:
         """One policy's loss minus another's on the same points, with its two-way standard error.
 
         Arguments:
@@ -75,10 +75,12 @@ class Live:
                 theirs, mine, self._entity[rows], self._day[rows], strict=False
             )
         except Undefined:
-            return Difference(estimate=estimate, standard_error=None)
-        return Difference(estimate=estimate, standard_error=found.standard_error)
+            return LossDifference(estimate=estimate, standard_error=None)
+        return LossDifference(estimate=estimate, standard_error=found.standard_error)
 
-    def quarters(self, one: Sequence[Step], other: Sequence[Step]) -> tuple[Difference | None, ...]:
+    def quarters(
+        self, one: Sequence[Step], other: Sequence[Step]
+    ) -> tuple[LossDifference | None, ...]:
         """``difference`` in each 13 weeks."""
         place = np.arange(len(self.mondays)) // QUARTER
         return tuple(self.difference(one, other, place == quarter) for quarter in np.unique(place))

@@ -52,7 +52,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Answer:
+class PolicyDecision:
     """What a policy does on one Monday: the version in force from now on, and why.
 
     Arguments:
@@ -70,10 +70,14 @@ class Answer:
     trial: Version | None = None
 
 
-def judged(candidate: Version, champion: Version | None, findings: Sequence[Finding]) -> Answer:
+def judged(
+    candidate: Version, champion: Version | None, findings: Sequence[Finding]
+) -> PolicyDecision:
     """The candidate where no finding is against it, else the version in force so far."""
     wrong = against(findings)
-    return Answer(champion, wrong) if wrong else Answer(candidate, evidence(findings))
+    return (
+        PolicyDecision(champion, wrong) if wrong else PolicyDecision(candidate, evidence(findings))
+    )
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Situation:
         return frozenset(step.at for step in self.past if step.candidate is None)
 
 
-class Policy(Protocol):
+class BacktestPolicy(Protocol):
     """Decides on each Monday which version is in force."""
 
     @property
@@ -124,13 +128,13 @@ class Policy(Protocol):
         """Whether the refit serves."""
         ...
 
-    def decide(self, now: Situation) -> Answer:
+    def decide(self, now: Situation) -> PolicyDecision:
         """Choose the version in force from this Monday on."""
         ...
 
 
 def run(
-    policy: Policy,
+    policy: BacktestPolicy,
     candidates: Sequence[tuple[datetime, Version | None]],
     refused: Refused | None = None,
     envelope: Envelope = no_envelope,
@@ -174,12 +178,12 @@ class Simple:
     refit: bool
     replaces: Callable[[Version, Version], bool]
 
-    def decide(self, now: Situation) -> Answer:
-        """See ``Policy``."""
+    def decide(self, now: Situation) -> PolicyDecision:
+        """See ``BacktestPolicy``."""
         candidate, champion = now.candidate, now.champion
         if champion is None or candidate is None:
-            return Answer(candidate or champion)
-        return Answer(candidate if self.replaces(candidate, champion) else champion)
+            return PolicyDecision(candidate or champion)
+        return PolicyDecision(candidate if self.replaces(candidate, champion) else champion)
 
 
 def after_weeks(every: int) -> Callable[[Version, Version], bool]:
@@ -213,14 +217,14 @@ class Superiority:
     windows: RecentWindows
     envelope: Envelope = no_envelope
 
-    def decide(self, now: Situation) -> Answer:
-        """See ``Policy``."""
+    def decide(self, now: Situation) -> PolicyDecision:
+        """See ``BacktestPolicy``."""
         candidate, champion = now.candidate, now.champion
         if candidate is None:
-            return Answer(champion)
+            return PolicyDecision(champion)
         findings = self.windows.evaluation(candidate, champion).findings
         answer = judged(candidate, champion, findings)
         if champion is not None and answer.in_force != champion:
             wrong = self.envelope(now.at, champion)
-            return Answer(champion, wrong) if wrong else answer
+            return PolicyDecision(champion, wrong) if wrong else answer
         return answer

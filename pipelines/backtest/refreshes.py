@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pipelines.backtest.policies import Answer, Situation, Step, judged
+from pipelines.backtest.policies import PolicyDecision, Situation, Step, judged
 from pipelines.backtest.reasons import of_finding
 from pipelines.backtest.recent_window import RecentWindows
 from pipelines.backtest.record import Records
@@ -39,11 +39,11 @@ class Refreshes:
     records: Records
     minimum_effect: float
 
-    def decide(self, now: Situation) -> Answer:
+    def decide(self, now: Situation) -> PolicyDecision:
         """See ``policies.Policy``."""
         candidate, champion = now.candidate, now.champion
         if candidate is None:
-            return Answer(champion)  # no retraining, so no stop-loss either
+            return PolicyDecision(champion)  # no retraining, so no stop-loss either
         if champion is None:
             return judged(candidate, None, self._first_version(now, candidate))
         state = self._state(now, candidate)
@@ -61,7 +61,7 @@ class Refreshes:
         if answer.in_force != champion or restored is None:
             return answer
         served = _served(now.past, restored.as_of)
-        return Answer(served, of_finding(STOP, findings), stopped=True)
+        return PolicyDecision(served, of_finding(STOP, findings), stopped=True)
 
     def _first_version(self, now: Situation, candidate: Version) -> tuple[Finding, ...]:
         """The findings about a candidate without a champion."""

@@ -13,7 +13,7 @@ from pipelines.core.records import Instant, Record
 BOUNDS = ("naive", "hindsight")  # groups of rows that are no policy
 
 
-class Difference(Record):
+class LossDifference(Record):
     """A policy's mean loss minus that of the reference on the same points: above zero, worse."""
 
     estimate: float
@@ -44,7 +44,7 @@ class Stretch(Record):
     excess: float = Field(description="mean loss above that of the best policy, metric's unit")
 
 
-class Promotion(Record):
+class VersionChange(Record):
     """A change of the version in force."""
 
     week: date
@@ -69,7 +69,7 @@ class PolicyResult(Record):
     refit: bool
     loss: float = Field(description="live loss: mean over the points of all weeks")
     value: float = Field(description="the same in the metric's own sign")
-    difference: Difference | None = Field(description="to the reference; none for itself")
+    difference: LossDifference | None = Field(description="to the reference; none for itself")
     promotions: int = Field(description="after the first version")
     stops: int
     ended_canaries: int = Field(default=0, description="refreshes that a canary did not promote")
@@ -82,11 +82,11 @@ class PolicyResult(Record):
     fits: int
     fit_seconds: float
     losses: tuple[float | None, ...] = Field(description="by week")
-    quarters: tuple[Difference | None, ...] = Field(
+    quarters: tuple[LossDifference | None, ...] = Field(
         description="as `difference`, by 13 weeks; none where the same versions were in force"
     )
     versions: tuple[date | None, ...] = Field(description="Monday of the version, by week")
-    changes: tuple[Promotion, ...]
+    changes: tuple[VersionChange, ...]
     held_back: dict[str, int] = Field(
         default_factory=dict, description="weeks in which a finding was against the candidate"
     )
@@ -98,14 +98,14 @@ class Choice(Record):
     declared: str
     best_simple: str = Field(description="of the policies that use no rule of Gauntlet")
     best_declaration: str = Field(description="of the declarations that were compared")
-    gain: Difference | None = Field(
+    gain: LossDifference | None = Field(
         description="the declared loss minus that of the best declaration; none: it is the best"
     )
     as_good: tuple[str, ...] = Field(
         description="declarations within two standard errors of the best one"
     )
     chosen_on_first_half: str
-    second_half: Difference | None = Field(
+    second_half: LossDifference | None = Field(
         description="that one's loss minus the declared one's in the second half"
     )
 

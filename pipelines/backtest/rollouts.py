@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pipelines.backtest.canary import CanaryEnd
-from pipelines.backtest.policies import Answer, Policy, Situation
+from pipelines.backtest.policies import BacktestPolicy, PolicyDecision, Situation
 from pipelines.backtest.reasons import Reason, against, of_finding
 from pipelines.backtest.versions import Version
 from pipelines.gates.canary.refresh import WEEK_FINDING
@@ -38,40 +38,40 @@ class AfterCanary:
         canaries: replays the canary of a refresh.
     """
 
-    policy: Policy
+    policy: BacktestPolicy
     canaries: Canaries
 
     @property
     def name(self) -> str:
-        """See ``policies.Policy``."""
+        """See ``policies.BacktestPolicy``."""
         return self.policy.name
 
     @property
     def refit(self) -> bool:
-        """See ``policies.Policy``."""
+        """See ``policies.BacktestPolicy``."""
         return self.policy.refit
 
-    def decide(self, now: Situation) -> Answer:
-        """See ``policies.Policy``."""
+    def decide(self, now: Situation) -> PolicyDecision:
+        """See ``policies.BacktestPolicy``."""
         answer, trial, champion = self.policy.decide(now), now.trial, now.champion
         if trial is None or champion is None or answer.stopped:
             return _with_trial(now, answer)
         end = self.canaries.end(trial, champion)
         # Weeks are whole here: what ends by the evening of a Monday is counted from that Monday.
         if end.at > now.at + self.canaries.rollout.shadow.duration:
-            return Answer(champion, trial=trial)
+            return PolicyDecision(champion, trial=trial)
         if end.promoted:
             reasons = (*_admitted(now, trial), *of_finding(WEEK_FINDING, end.findings))
-            return Answer(trial, reasons)
+            return PolicyDecision(trial, reasons)
         following = _with_trial(now, answer)
         return replace(following, reasons=(*against(end.findings), *following.reasons))
 
 
-def _with_trial(now: Situation, answer: Answer) -> Answer:
+def _with_trial(now: Situation, answer: PolicyDecision) -> PolicyDecision:
     """The answer, with a canary in the place of a refresh."""
     if not answer.refresh or answer.in_force == now.champion:
         return answer
-    return Answer(now.champion, answer.reasons, trial=answer.in_force)
+    return PolicyDecision(now.champion, answer.reasons, trial=answer.in_force)
 
 
 def _admitted(now: Situation, trial: Version) -> tuple[Reason, ...]:

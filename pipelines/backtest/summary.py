@@ -11,7 +11,7 @@ import numpy as np
 
 from pipelines.backtest.live import Live
 from pipelines.backtest.policies import Group, Step
-from pipelines.backtest.results import PolicyResult, Promotion, Stretch
+from pipelines.backtest.results import PolicyResult, Stretch, VersionChange
 from pipelines.backtest.versions import Candidate, Version
 from pipelines.core.arrays import Floats
 
@@ -93,14 +93,14 @@ def _held_back(steps: Sequence[Step]) -> dict[str, int]:
     return dict(Counter(reason.finding for step in kept for reason in step.reasons).most_common())
 
 
-def _changes(live: Live, steps: Sequence[Step]) -> list[Promotion]:
+def _changes(live: Live, steps: Sequence[Step]) -> list[VersionChange]:
     changes = []
     before: Version | None = None
     for place, step in enumerate(steps):
         now = step.in_force
         if now is not None and now != before:
             changes.append(
-                Promotion(
+                VersionChange(
                     week=step.at.date(),
                     version=now.as_of.date(),
                     replaced=None if before is None else before.as_of.date(),

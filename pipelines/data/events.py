@@ -18,7 +18,7 @@ from pipelines.data.objects import ObjectStore, StoredObject
 from pipelines.spec.streams import FilesSource, Stream
 
 if TYPE_CHECKING:
-    from pipelines.data.engines.port import Workers
+    from pipelines.data.engines.port import WorkerPool
 
 Progress = Callable[[str], None]
 SCHEMA_KEY = b"gauntlet.schema"  # in the metadata of the Parquet objects that Gauntlet writes
@@ -126,7 +126,7 @@ class FileEvents:
         workers: copy objects into the cache; default: this process.
     """
 
-    def __init__(self, store: ObjectStore, workers: Workers | None = None) -> None:
+    def __init__(self, store: ObjectStore, workers: WorkerPool | None = None) -> None:
         self.store, self._workers = store, workers
 
     def pull(

@@ -31,7 +31,7 @@ from pipelines.data.canonical import (
     time_names,
 )
 from pipelines.data.engines.duck import ThisProcess
-from pipelines.data.engines.port import Connect, Workers
+from pipelines.data.engines.port import Connect, WorkerPool
 from pipelines.data.events import (
     OBJECT_SCHEMA,
     SCHEMA_KEY,
@@ -49,7 +49,7 @@ _OBJECT = quoted(internal("object"))
 _TIMES = ("first_known", "last_known", "first_event", "last_event")
 _BATCH_BYTES = 64 << 20
 _BATCH_OBJECTS = 1024
-_HERE: Workers = ThisProcess()
+_HERE: WorkerPool = ThisProcess()
 
 
 class Scan(Record):
@@ -85,7 +85,7 @@ def scan_objects(
     *,
     cache: Cache,
     progress: Progress,
-    workers: Workers = _HERE,
+    workers: WorkerPool = _HERE,
 ) -> dict[str, Scan]:
     """Facts about each object as of an instant, by SHA-256; scanned objects are not read again.
 

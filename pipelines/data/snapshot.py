@@ -28,7 +28,7 @@ from pipelines.data.cache import Cache
 from pipelines.data.canonical import instant_sql, quoted
 from pipelines.data.compact import canonical_rows, rows_of_objects
 from pipelines.data.engines.duck import ThisProcess
-from pipelines.data.engines.port import Workers
+from pipelines.data.engines.port import WorkerPool
 from pipelines.data.engines.tables import database_of
 from pipelines.data.events import EventSource, NoEvents, Progress, PulledObject
 from pipelines.data.identity import (
@@ -81,7 +81,7 @@ class Snapshot(Record):
         return digest_of({"as_of": instant_text(self.as_of), "streams": content})
 
 
-_HERE: Workers = ThisProcess()
+_HERE: WorkerPool = ThisProcess()
 MANIFEST = StoredFormat("a snapshot's manifest", Snapshot)
 
 
@@ -93,7 +93,7 @@ def take_snapshot(
     progress: Progress | None = None,
     *,
     keep: bool = True,
-    workers: Workers = _HERE,
+    workers: WorkerPool = _HERE,
 ) -> Snapshot:
     """Pulls new objects, scans those not scanned before, and writes the manifest.
 
@@ -332,7 +332,7 @@ def _take(
     *,
     cache: Cache,
     progress: Progress,
-    workers: Workers,
+    workers: WorkerPool,
 ) -> StreamSnapshot:
     pulled = source.pull(name, stream, as_of, cache, progress)
     scans = scan_objects(

@@ -55,7 +55,7 @@ class JointSpace(Record):
     )
 
 
-class SegmentChange(NamedTuple):
+class SegmentShift(NamedTuple):
     """A segment's share of the reference and of the newest week."""
 
     segment: str
@@ -131,7 +131,7 @@ def joint_profile(space: JointSpace, rows: pd.DataFrame) -> Profile:
     return reference_profile(joint, [str(name) for name in joint if name != "decision_time"])
 
 
-def segment_changes(reference: Profile, fresh: Profile) -> tuple[SegmentChange, ...]:
+def segment_changes(reference: Profile, fresh: Profile) -> tuple[SegmentShift, ...]:
     """How each segment's share of the newest week differs from the reference, most changed first.
 
     Arguments:
@@ -141,7 +141,7 @@ def segment_changes(reference: Profile, fresh: Profile) -> tuple[SegmentChange, 
     column, newest = reference.columns[SEGMENT], fresh.columns[SEGMENT].counts[-1]
     before, now = _segment_shares(column.total), _segment_shares(newest)
     names = getattr(column.bins, "texts", ())
-    found = (SegmentChange(*change) for change in zip(names, before, now, strict=False))
+    found = (SegmentShift(*change) for change in zip(names, before, now, strict=False))
     return tuple(sorted(found, key=lambda one: -abs(one.now_share - one.before_share)))
 
 

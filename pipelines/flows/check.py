@@ -28,7 +28,7 @@ from pipelines.flows.retrain.contract import check_contract
 from pipelines.flows.retrain.dataset import build_features, take_snapshot
 from pipelines.flows.retrain.request import LIVE, Request
 from pipelines.flows.retrain.run import RetrainCollaborators, Run, open_run
-from pipelines.flows.trial import DetectableGain, Trial, try_training
+from pipelines.flows.trial import DetectableGain, TrialResult, try_training
 from pipelines.flows.workspace import RunFolders
 from pipelines.gates.budget.findings import exhausted_finding
 from pipelines.gates.canary.sample_size import sample_size_problems
@@ -127,7 +127,7 @@ def _check(run: Run) -> Readiness:
         findings += check_availability(run, snapshot).findings
     expected = expected_findings(run) if points.points else ()
     progress("training on few rows")
-    trial = try_training(run) if points.points else Trial()
+    trial = try_training(run) if points.points else TrialResult()
     return Readiness(
         model=spec.name,
         as_of=as_of,

@@ -11,7 +11,7 @@ from pipelines.core.errors import SpecError
 from pipelines.core.records import digest_of
 from pipelines.data.events import Progress, stream_prefix
 from pipelines.data.ingest.files import ImportReport, import_files
-from pipelines.data.ingest.reading import Reading
+from pipelines.data.ingest.reading import ReadOptions
 from pipelines.data.objects import ObjectStore
 from pipelines.flows.retrain.request import LIVE
 from pipelines.release.lock import OtherLock, in_turn
@@ -42,7 +42,7 @@ def import_events(
     model: str,
     stream: str,
     files: Sequence[Path],
-    reading: Reading,
+    reading: ReadOptions,
     collaborators: ImportCollaborators,
     wait_s: float = WAIT_S,
 ) -> ImportReport:

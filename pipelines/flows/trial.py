@@ -43,7 +43,7 @@ class DetectableGain(Record):
     )
 
 
-class Trial(Record):
+class TrialResult(Record):
     """The result of a trial: reasons why a retraining would end without a verdict."""
 
     problems: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Trial(Record):
     detectable: DetectableGain | None = None
 
 
-def try_training(run: Run) -> Trial:
+def try_training(run: Run) -> TrialResult:
     """Train on few rows of the run's frame and compare on its recent window.
 
     Arguments:
@@ -70,11 +70,11 @@ def try_training(run: Run) -> Trial:
         trained = train_candidate(run, trial=True)
         evaluation = evaluate_candidate(run, trained)
     except (DataError, IntegrityError, SpecError) as problem:
-        return Trial(problems=tuple(dict.fromkeys([*wrong, _sentence(problem)])))
+        return TrialResult(problems=tuple(dict.fromkeys([*wrong, _sentence(problem)])))
     immature = [f for f in evaluation.findings if f.name == MATURITY and _ends_a_run(f)]
     undecided = immature or [f for f in evaluation.findings if _ends_a_run(f)]
     failed = [f for f in trained.findings if f.blocking and f.verdict is not Verdict.PASS]
-    return Trial(
+    return TrialResult(
         problems=tuple(f"{finding.name}: {finding.reason}" for finding in (*failed, *undecided)),
         findings=tuple(f for f in evaluation.findings if f.gate is Gate.CHAMPION),
         detectable=_detectable(run, evaluation),

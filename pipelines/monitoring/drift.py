@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pipelines.core.time import instant_text
 from pipelines.drift.calibration import AlarmRate, ColumnDrift
-from pipelines.drift.multivariate import SEGMENT, SegmentChange
+from pipelines.drift.multivariate import SEGMENT, SegmentShift
 from pipelines.drift.version_profile import LABEL, PREDICTION
 from pipelines.monitoring.concept import CONCEPT
 from pipelines.monitoring.performance import WORSE
@@ -36,7 +36,7 @@ def drift_weeks(drifts: Sequence[ColumnDrift]) -> tuple[DriftWeeks, ...]:
 def drift_alarms(
     drifts: Sequence[ColumnDrift],
     harmless_since: datetime | None,
-    segments: Sequence[SegmentChange] = (),
+    segments: Sequence[SegmentShift] = (),
 ) -> list[Alarm]:
     """One alarm for each column that is above its threshold in the two newest weeks.
 

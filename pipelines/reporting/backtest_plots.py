@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.dates import ConciseDateFormatter
 
-from pipelines.backtest.results import BacktestReport, Difference, PolicyResult
+from pipelines.backtest.results import BacktestReport, LossDifference, PolicyResult
 from pipelines.reporting.plots import BLUE, GREY, ORANGE, svg
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _estimate(one: PolicyResult) -> float:
     return 0.0 if one.difference is None else one.difference.estimate
 
 
-def _ends(difference: Difference | None) -> tuple[float, float]:
+def _ends(difference: LossDifference | None) -> tuple[float, float]:
     if difference is None:
         return 0.0, 0.0
     reach = TWO_ERRORS * (difference.standard_error or 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipelines.backtest.choice import NO_DECLARATION
-from pipelines.backtest.results import BacktestReport, Difference, PolicyResult
+from pipelines.backtest.results import BacktestReport, LossDifference, PolicyResult
 from pipelines.core.counts import counted
 
 WARNING = (
@@ -30,7 +30,7 @@ def sentences(report: BacktestReport) -> tuple[str, ...]:
     )
 
 
-def amount(report: BacktestReport, difference: Difference) -> str:
+def amount(report: BacktestReport, difference: LossDifference) -> str:
     """The size of a difference with its standard error and its share of the declared loss."""
     loss, size = abs(report.policy(report.reference).loss), abs(difference.estimate)
     share = f", {size / loss:.1%}" if loss else ""

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.core.errors import DataError
-from pipelines.data.ingest.batches import Form, Opened, Source
+from pipelines.data.ingest.batches import Form, Opened, SourceColumn
 from pipelines.data.ingest.conversion import Conversion, conversion
-from pipelines.data.ingest.reading import JOIN, ColumnReading, Reading
+from pipelines.data.ingest.reading import JOIN, ColumnReading, ReadOptions
 from pipelines.spec.fields import ColumnType
 
 READABLE = 0.99  # share of a sample's values that a type has to read
@@ -100,7 +100,7 @@ class ColumnReader:
 
     connection: Any
     found: Opened
-    how: Reading
+    how: ReadOptions
     kinds: Mapping[str, ColumnType]
     where: str
 
@@ -160,7 +160,7 @@ class ColumnReader:
             return None
         at = len(self.found.sources)
         sql = self._joined(source)
-        form = Source(Form.TEXT)
+        form = SourceColumn(Form.TEXT)
         for pattern in TIME_FORMATS:
             reading = replace(date.reading, name="event_at", source=source, time_format=pattern)
             readable = self._readable(at, form, reading, given=sql)
@@ -176,7 +176,7 @@ class ColumnReader:
         sources = list(self.found.sources.values())
         return conversion(
             at,
-            sources[at] if at < len(sources) else Source(Form.TEXT),
+            sources[at] if at < len(sources) else SourceColumn(Form.TEXT),
             reading,
             self.how,
             blank_is_missing=self.found.blank_is_missing,
@@ -184,7 +184,7 @@ class ColumnReader:
         )
 
     def _readable(
-        self, at: int, source: Source, reading: ColumnReading, given: str | None = None
+        self, at: int, source: SourceColumn, reading: ColumnReading, given: str | None = None
     ) -> float | None:
         """Share of the sample's values that a reading reads; ``None`` without a value."""
         try:
@@ -245,7 +245,7 @@ class ColumnReader:
                 return replace(column, reading=reading, zoned=zoned, formats=(pattern,))
         return None
 
-    def _missing_texts(self, at: int, source: Source) -> tuple[str, ...]:
+    def _missing_texts(self, at: int, source: SourceColumn) -> tuple[str, ...]:
         """Usual words for a missing value that the sample has among other values."""
         if source.form is not Form.TEXT:
             return ()
@@ -257,7 +257,7 @@ class ColumnReader:
         return tuple(str(word) for word, _ in found)
 
 
-def _candidates(text: ColumnReading, source: Source) -> Iterator[ColumnReading]:
+def _candidates(text: ColumnReading, source: SourceColumn) -> Iterator[ColumnReading]:
     """Readings of a column, the narrowest type first."""
     if source.form is Form.TRUTH:
         yield replace(text, kind=ColumnType.BOOLEAN)

@@ -15,7 +15,7 @@ from pipelines.scaffold.column_types import Column
 from pipelines.scaffold.features import features
 from pipelines.scaffold.profile import FileProfile
 from pipelines.scaffold.roles import Roles
-from pipelines.scaffold.shape import LEAST_ROWS, WEEK, Kind, Shape
+from pipelines.scaffold.shape import LEAST_ROWS, WEEK, PointKind, Shape
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ def declaration_text(proposal: Proposal) -> str:
 def _header(proposal: Proposal) -> Iterator[str]:
     profile, roles, shape = proposal.profile, proposal.roles, proposal.shape
     target = {
-        Kind.GRID: f"the {roles.aggregate.text} of {roles.label.text} in the coming "
+        PointKind.GRID: f"the {roles.aggregate.text} of {roles.label.text} in the coming "
         f"{shape.horizon.text}",
-        Kind.SLOW_PANEL: f"the next {roles.label.text}",
-        Kind.OUTCOME: f"what {roles.label.text} will be",
+        PointKind.SLOW_PANEL: f"the next {roles.label.text}",
+        PointKind.OUTCOME: f"what {roles.label.text} will be",
     }[shape.kind]
     entity = " and ".join(roles.entity.value)
     yield f"# Written by `gauntlet init` from {_comment(profile.file.name)}, {profile.rows:,} rows."
@@ -94,7 +94,7 @@ def _stream(proposal: Proposal) -> Iterator[str]:
 def _points(proposal: Proposal) -> Iterator[str]:
     roles, shape = proposal.roles, proposal.shape
     points: dict[str, Any] = {"kind": "event", "stream": proposal.stream, "keys": list(roles.keys)}
-    if shape.kind is Kind.GRID:
+    if shape.kind is PointKind.GRID:
         active = max(4 * shape.ahead, timedelta(days=28))
         points |= {
             "kind": "grid",
@@ -112,12 +112,12 @@ def _label(proposal: Proposal) -> Iterator[str]:
     label: dict[str, Any]
     of_keys: dict[str, Any] = {"stream": proposal.stream, "by": list(roles.keys)}
     yield from _why("column of the label", roles.label)
-    if shape.kind is Kind.GRID:
+    if shape.kind is PointKind.GRID:
         yield from _why("aggregate", roles.aggregate)
     yield from _why("horizon", shape.horizon)
-    if shape.kind is Kind.OUTCOME:
+    if shape.kind is PointKind.OUTCOME:
         label = {"kind": "own_row", **column, "known_at": roles.label_known_at, **horizon}
-    elif shape.kind is Kind.SLOW_PANEL:
+    elif shape.kind is PointKind.SLOW_PANEL:
         label = {"kind": "later_event", **of_keys, **column, **horizon}
     else:
         label = {"kind": "aggregate", **of_keys, "aggregate": roles.aggregate.text} | column
@@ -126,7 +126,7 @@ def _label(proposal: Proposal) -> Iterator[str]:
 
 
 def _features(proposal: Proposal) -> Iterator[str]:
-    if proposal.shape.kind is Kind.OUTCOME:
+    if proposal.shape.kind is PointKind.OUTCOME:
         yield "# guess: these columns are known when the event happens; remove those that are not"
     yield "features:"
     for feature in features(proposal.stream, proposal.profile, proposal.roles, proposal.shape):
@@ -158,10 +158,10 @@ def _gates(shape: Shape) -> dict[str, Any]:
     """Lower limits where a recent window has few rows or few different days."""
     gates: dict[str, Any] = {}
     recent: dict[str, int] = {}
-    if shape.kind is Kind.SLOW_PANEL:
+    if shape.kind is PointKind.SLOW_PANEL:
         lookback = {"lookback": duration_text(shape.ahead + timedelta(days=3))}
         gates |= {"contract": lookback, "availability": lookback}
-    if shape.kind is Kind.SLOW_PANEL or shape.every >= WEEK:
+    if shape.kind is PointKind.SLOW_PANEL or shape.every >= WEEK:
         recent["minimum_days"] = 7
     if shape.recent_rows < 2 * LEAST_ROWS:
         recent["minimum_rows"] = max(30, shape.recent_rows // 2)

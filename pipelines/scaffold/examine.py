@@ -15,13 +15,13 @@ import duckdb
 
 from pipelines.core.errors import SpecError
 from pipelines.core.files import working_folder
-from pipelines.data.ingest.reading import TOLERATED, Reading
+from pipelines.data.ingest.reading import TOLERATED, ReadOptions
 from pipelines.data.paths import database_path
 from pipelines.scaffold.answers import Answers, Guess
 from pipelines.scaffold.declaration import Proposal
 from pipelines.scaffold.profile import FileProfile, read_profile
 from pipelines.scaffold.roles import guess_roles
-from pipelines.scaffold.shape import Kind, choose_shape
+from pipelines.scaffold.shape import PointKind, choose_shape
 from pipelines.spec.fields import ColumnType
 
 
@@ -64,7 +64,7 @@ class Examined:
 
 @contextmanager
 def examined(
-    file: Path, how: Reading, kinds: Mapping[str, ColumnType] | None = None
+    file: Path, how: ReadOptions, kinds: Mapping[str, ColumnType] | None = None
 ) -> Iterator[Examined]:
     """Reads a file into a temporary database.
 
@@ -96,7 +96,7 @@ def guesses(proposal: Proposal) -> dict[str, Guess]:
         "entity": roles.entity,
         "id": roles.id,
         "label": roles.label,
-        **({"aggregate": roles.aggregate} if shape.kind is Kind.GRID else {}),
+        **({"aggregate": roles.aggregate} if shape.kind is PointKind.GRID else {}),
         "horizon": shape.horizon,
         "train": shape.train,
     }

@@ -11,7 +11,7 @@ from pipelines.core.time import duration_text, parse_duration
 from pipelines.scaffold.column_types import Column
 from pipelines.scaffold.profile import FileProfile
 from pipelines.scaffold.roles import Roles
-from pipelines.scaffold.shape import DAY, Kind, Shape
+from pipelines.scaffold.shape import DAY, PointKind, Shape
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.frame_checks import FRAME_COLUMNS
 
@@ -47,14 +47,14 @@ def _unnamed(
             yield {"kind": "attribute", "name": key, "column": key, "categorical": True}
     for part in _calendar(shape):
         yield {"kind": "calendar", "name": part, "part": part}
-    if shape.kind is Kind.OUTCOME:
+    if shape.kind is PointKind.OUTCOME:
         for one in _known_columns(profile, roles):
             yield {"kind": "attribute", "name": one.name, "column": one.name}
-    if shape.kind is Kind.SLOW_PANEL:
+    if shape.kind is PointKind.SLOW_PANEL:
         yield {"kind": "attribute", "name": f"{label}_now", "column": label}
         for rows in _ROWS:
             yield _window(stream, roles, "mean", label, rows * shape.ahead)
-    if shape.kind is Kind.GRID:
+    if shape.kind is PointKind.GRID:
         aggregate, ahead = roles.aggregate.text, shape.ahead
         for horizons in _DAYS if ahead <= DAY else _WEEKS:
             yield _window(stream, roles, aggregate, label, horizons * ahead)
@@ -66,10 +66,10 @@ def _unnamed(
 
 
 def _calendar(shape: Shape) -> Iterator[str]:
-    yield "month" if shape.kind is Kind.SLOW_PANEL else "weekday"
-    if shape.kind is Kind.OUTCOME:
+    yield "month" if shape.kind is PointKind.SLOW_PANEL else "weekday"
+    if shape.kind is PointKind.OUTCOME:
         yield "hour"
-    if shape.kind is not Kind.SLOW_PANEL and parse_duration(shape.train.text) >= _LONG:
+    if shape.kind is not PointKind.SLOW_PANEL and parse_duration(shape.train.text) >= _LONG:
         yield "day_of_year"
 
 

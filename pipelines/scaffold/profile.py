@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipelines.core.errors import DataError
 from pipelines.data.ingest.batches import Opened, batch_schema
 from pipelines.data.ingest.opening import open_file
-from pipelines.data.ingest.reading import Reading, check_options
+from pipelines.data.ingest.reading import ReadOptions, check_options
 from pipelines.scaffold.column_types import Column, ColumnReader, with_joined_time
 from pipelines.scaffold.names import RESERVED, declared_names
 from pipelines.spec.fields import ColumnType
@@ -39,7 +39,7 @@ class FileProfile:
     """
 
     file: Path
-    how: Reading
+    how: ReadOptions
     rows: int
     broken: int
     mistaken: int
@@ -71,7 +71,7 @@ class FileProfile:
 def read_profile(
     connection: Any,
     file: Path,
-    how: Reading,
+    how: ReadOptions,
     work: Path,
     kinds: Mapping[str, ColumnType] | None = None,
 ) -> FileProfile:

@@ -32,7 +32,7 @@ _FEWEST_ROWS = 34  # nine in ten of which are 30, the fewest labels that a windo
 _MOST_TRAINING_WEEKS = 52
 
 
-class Kind(StrEnum):
+class PointKind(StrEnum):
     """How decision points and labels follow from the rows."""
 
     GRID = "grid"
@@ -57,7 +57,7 @@ class Shape:
         recent_rows: about how many decision points a recent window has.
     """
 
-    kind: Kind
+    kind: PointKind
     every: timedelta
     horizon: Guess
     delay: timedelta
@@ -105,11 +105,11 @@ def choose_shape(connection: Any, profile: FileProfile, roles: Roles, answers: A
             wanted=f"at least {LEAST_WEEKS} weeks",
             hint="import a longer history",
         )
-    kind, every = Kind.GRID, DAY if roles.step <= 2 * DAY else WEEK
+    kind, every = PointKind.GRID, DAY if roles.step <= 2 * DAY else WEEK
     if roles.label_known_at is not None:
-        kind, every = Kind.OUTCOME, timedelta()
+        kind, every = PointKind.OUTCOME, timedelta()
     elif roles.panel and roles.step > _SLOW:
-        kind, every = Kind.SLOW_PANEL, timedelta()
+        kind, every = PointKind.SLOW_PANEL, timedelta()
     horizon, delay = _label_times(connection, profile, roles, answers, kind)
     maturity, slowest = parse_duration(horizon.text) + delay, (span - 4 * WEEK) / 2
     if not parse_duration(horizon.text) or maturity > slowest:
@@ -129,7 +129,7 @@ def choose_shape(connection: Any, profile: FileProfile, roles: Roles, answers: A
     entities = math.prod(profile.column(name).distinct for name in roles.entity.value)
     if every == DAY:
         every = _steps_of_a_day(entities, recent, roles.step)
-    if kind is Kind.SLOW_PANEL:
+    if kind is PointKind.SLOW_PANEL:
         train, recent = min(104, weeks // 2), math.ceil(8 * roles.step / WEEK) * WEEK
 
     def rows_of(window: timedelta) -> int:
@@ -154,7 +154,7 @@ def choose_shape(connection: Any, profile: FileProfile, roles: Roles, answers: A
         train=Guess((duration_text(train * WEEK),), f"about half of the {weeks} weeks of the file"),
         recent=recent,
         label_spread=_spread(connection, profile, roles, kind, horizon),
-        binary=binary and kind is Kind.OUTCOME,
+        binary=binary and kind is PointKind.OUTCOME,
         newest=last.replace(tzinfo=UTC),
         recent_rows=rows_of(recent),
     )
@@ -180,10 +180,10 @@ def _label_times(
     profile: FileProfile,
     roles: Roles,
     answers: Answers,
-    kind: Kind,
+    kind: PointKind,
 ) -> tuple[Guess, timedelta]:
     """The horizon, and how long after it the label is known."""
-    if kind is Kind.OUTCOME and roles.label_known_at is not None:
+    if kind is PointKind.OUTCOME and roles.label_known_at is not None:
         event = profile.column(roles.event_time.text).value
         known = profile.column(roles.label_known_at).value
         wait = connection.execute(
@@ -193,7 +193,7 @@ def _label_times(
         if answers.horizon is not None:
             return Guess((answers.horizon,)), timedelta()
         return Guess((f"{days}d",), "99 % of the outcomes are known by then"), timedelta()
-    if kind is Kind.SLOW_PANEL:
+    if kind is PointKind.SLOW_PANEL:
         step = math.ceil(roles.step / DAY) + 1
         # The next row happens within a step, and is known as late after it as this one was.
         return (
@@ -208,12 +208,12 @@ def _label_times(
 
 
 def _spread(
-    connection: Any, profile: FileProfile, roles: Roles, kind: Kind, horizon: Guess
+    connection: Any, profile: FileProfile, roles: Roles, kind: PointKind, horizon: Guess
 ) -> float:
     """Mean absolute deviation of the label; for a grid of whole horizons of each entity."""
     label = f"{profile.column(roles.label.text).value}::DOUBLE"
     values = f"SELECT {label} AS y FROM rows"
-    if kind is Kind.GRID:
+    if kind is PointKind.GRID:
         event = profile.column(roles.event_time.text).value
         seconds = parse_duration(horizon.text).total_seconds()
         keys = ", ".join(profile.column(name).value for name in roles.entity.value)

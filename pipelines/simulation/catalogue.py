@@ -62,7 +62,7 @@ MEDICINES = (
 )
 
 
-class Kind(NamedTuple):
+class PharmacyKind(NamedTuple):
     """The properties of a kind of pharmacy."""
 
     weight: float  # share of all pharmacies
@@ -74,9 +74,9 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "community": Kind(0.75, 1.0, 0.4, (1.25, 1.1, 1.05, 1.05, 1.25, 0.6, 0.05), 8, 19),
-    "hospital": Kind(0.15, 1.3, 2.5, (1.4, 1.2, 1.1, 1.1, 1.3, 0.5, 0.4), 6, 21),
-    "online": Kind(0.10, 1.6, 0.8, (1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8), 1, 23),
+    "community": PharmacyKind(0.75, 1.0, 0.4, (1.25, 1.1, 1.05, 1.05, 1.25, 0.6, 0.05), 8, 19),
+    "hospital": PharmacyKind(0.15, 1.3, 2.5, (1.4, 1.2, 1.1, 1.1, 1.3, 0.5, 0.4), 6, 21),
+    "online": PharmacyKind(0.10, 1.6, 0.8, (1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8), 1, 23),
 }
 KIND_NAMES = tuple(KINDS)
 

@@ -26,7 +26,7 @@ from pipelines.spec.fields import Duration, Share
 pc: Any = pyarrow.compute  # its type stubs do not support mixing scalars and columns
 
 
-class Fault(Scenario):
+class FaultScenario(Scenario):
     """A fault in the record of some rows, selected by time, by chain, and then at random."""
 
     stream: str = "dispensing"
@@ -59,7 +59,7 @@ class Fault(Scenario):
         """The table with the fault in the rows of ``mask``."""
 
 
-class UnitChange(Fault):
+class UnitChange(FaultScenario):
     """Quantity is recorded in tablets instead of packs."""
 
     kind: Literal["unit_change"] = "unit_change"
@@ -76,7 +76,7 @@ class UnitChange(Fault):
         return multiply(table, "quantity", np.where(mask, size, 1))
 
 
-class FeedStopped(Fault):
+class FeedStopped(FaultScenario):
     """A stream delivers nothing."""
 
     kind: Literal["feed_stopped"] = "feed_stopped"
@@ -89,7 +89,7 @@ class FeedStopped(Fault):
         return lose(table, mask)
 
 
-class ColumnGone(Fault):
+class ColumnGone(FaultScenario):
     """A column is empty, or missing from the files of days that are affected completely."""
 
     kind: Literal["column_gone"] = "column_gone"
@@ -105,7 +105,7 @@ class ColumnGone(Fault):
         return empty(table, self.column, mask)
 
 
-class NullFilledWithZero(Fault):
+class NullFilledWithZero(FaultScenario):
     """A missing value is written as 0, which looks like a value."""
 
     kind: Literal["null_filled_with_zero"] = "null_filled_with_zero"
@@ -118,7 +118,7 @@ class NullFilledWithZero(Fault):
         return fill_missing(table, self.column, mask, 0.0)
 
 
-class DuplicateRows(Fault):
+class DuplicateRows(FaultScenario):
     """Rows arrive twice: same content, recorded again up to an hour later."""
 
     kind: Literal["duplicate_rows"] = "duplicate_rows"
@@ -135,7 +135,7 @@ class DuplicateRows(Fault):
         return repeat(table, mask, self.known_column, later, ids)
 
 
-class LateBurst(Fault):
+class LateBurst(FaultScenario):
     """Rows become known days after they normally would, as after an outage."""
 
     kind: Literal["late_burst"] = "late_burst"
@@ -151,7 +151,7 @@ class LateBurst(Fault):
         return move(table, self.known_column, rng.integers(low, high + 1, table.num_rows) * mask)
 
 
-class ClockSlip(Fault):
+class ClockSlip(FaultScenario):
     """Event times are wrong by a zone's offset, as when local time is labelled UTC."""
 
     kind: Literal["clock_slip"] = "clock_slip"
@@ -165,7 +165,7 @@ class ClockSlip(Fault):
         return move(table, self.event_column, mask * (self.by_minutes * 60_000_000))
 
 
-class PriceReform(Fault):
+class PriceReform(FaultScenario):
     """Prices of some medicines are multiplied: a real change that resembles a fault."""
 
     kind: Literal["price_reform"] = "price_reform"
@@ -184,7 +184,7 @@ class PriceReform(Fault):
         return multiply(table, "price", np.where(mask & chosen, self.factor, 1.0))
 
 
-class NewMedicine(Fault):
+class NewMedicine(FaultScenario):
     """A new medicine takes the place of another; a real change that no model was trained on."""
 
     kind: Literal["new_medicine"] = "new_medicine"
@@ -200,7 +200,7 @@ class NewMedicine(Fault):
         return overwrite(table, "medicine", np.asarray(mask & old), self.name)
 
 
-class Recoded(Fault):
+class Recoded(FaultScenario):
     """A text column gets another of its values: what is counted by it has another definition."""
 
     kind: Literal["recoded"] = "recoded"
@@ -214,7 +214,7 @@ class Recoded(Fault):
         return overwrite(table, self.column, mask, self.to)
 
 
-class HospitalBackfill(Fault):
+class HospitalBackfill(FaultScenario):
     """Wards of a new hospital report several weeks of consumption at once."""
 
     kind: Literal["hospital_backfill"] = "hospital_backfill"
@@ -237,7 +237,7 @@ class HospitalBackfill(Fault):
         return pa.concat_tables([table, move(rows, self.known_column, later)])
 
 
-class CounterRestart(Fault):
+class CounterRestart(FaultScenario):
     """A till's counter restarts, so that new rows have the ids of old rows."""
 
     kind: Literal["counter_restart"] = "counter_restart"

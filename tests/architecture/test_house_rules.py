@@ -42,6 +42,16 @@ def test_a_module_reports_what_it_holds(name: str) -> None:
     assert ast.get_docstring(tree_of(name)), f"{name} has no docstring"
 
 
+def test_a_class_has_a_name_of_its_own() -> None:
+    modules: dict[str, list[str]] = {}
+    for name in names():
+        for node in tree_of(name).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                modules.setdefault(node.name, []).append(name)
+    shared = {name: found for name, found in modules.items() if len(found) > 1}
+    assert not shared, f"one word for one thing: rename the less central of each: {shared}"
+
+
 @pytest.mark.parametrize("top", ["pipelines", "tests", "deploy", "benchmarks"])
 def test_a_folder_is_read_in_one_look(top: str) -> None:
     folders = {path.parent for path in (ROOT / top).rglob("*.py")}

@@ -14,7 +14,7 @@ from pipelines.adapters.online.memory import MemoryOnline
 from pipelines.adapters.online.redis import RedisOnline
 from pipelines.core.errors import DataError, SpecError, Unavailable
 from pipelines.features.online.store import ViewState
-from pipelines.flows.features.catalogue import Catalogue, FeatureUsage, catalogue
+from pipelines.flows.features.catalogue import FeatureCatalogue, FeatureUsage, catalogue
 from pipelines.flows.features.feast_export import ViewValues, export_feast
 from pipelines.simulation.faults import UnitChange
 from pipelines.spec.load import load_models
@@ -25,13 +25,13 @@ SERVING = {"every": "1d", "ttl": "2d"}
 EMPTY = "redis://127.0.0.1:1/0"
 
 
-def look(pharmacy: Pharmacy, online: Any = None) -> Catalogue:
+def look(pharmacy: Pharmacy, online: Any = None) -> FeatureCatalogue:
     parts = pharmacy.parts(online=online or MemoryOnline())
     specs = load_models(pharmacy.home / "models").values()
     return catalogue(specs, parts.ledger, parts.versions, parts.online, parts.clock.now())
 
 
-def uses(found: Catalogue, name: str) -> dict[str, FeatureUsage]:
+def uses(found: FeatureCatalogue, name: str) -> dict[str, FeatureUsage]:
     """By definition, of a feature that one model uses."""
     return {one.definition: one.uses[0] for one in found.features if one.name == name}
 

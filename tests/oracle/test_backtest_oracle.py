@@ -17,7 +17,7 @@ import yaml
 
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.backtest.canary import RefreshCanaries, replayed_rollout
-from pipelines.backtest.catalogue import Catalogue
+from pipelines.backtest.catalogue import PolicyCatalogue
 from pipelines.backtest.engine import Plan
 from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import run
@@ -139,7 +139,7 @@ def test_decisions_are_those_of_the_flow(both: Both) -> None:
     spec = both.predictions.history.spec
     candidates = [(at, both.version(at)) for at, _, _ in both.runs]
     losses = Losses(both.predictions, END)
-    catalogue = Catalogue(losses, lambda *_: [version for _, version in candidates])
+    catalogue = PolicyCatalogue(losses, lambda *_: [version for _, version in candidates])
     policy = next(catalogue.policies(spec)).policy
     steps = run(policy, candidates, both.plan.refused, both.plan.envelope)
     served: datetime | None = None

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pipelines.backtest.results import BacktestReport, Difference, PolicyResult
+from pipelines.backtest.results import BacktestReport, LossDifference, PolicyResult
 from tests.real import tables
 
 
@@ -20,7 +20,7 @@ def policy(name: str, loss: float, difference: float | None = None) -> PolicyRes
         "loss": loss,
         "difference": None
         if difference is None
-        else Difference(estimate=difference, standard_error=0.5),
+        else LossDifference(estimate=difference, standard_error=0.5),
         "promotions": 3,
         "followed": 2,
         "lost": 1,

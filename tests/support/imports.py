@@ -13,7 +13,7 @@ import pytest
 from pipelines.adapters.objects.local import LocalStore
 from pipelines.data.events import FileEvents
 from pipelines.data.ingest.files import ImportReport, import_files
-from pipelines.data.ingest.reading import Reading
+from pipelines.data.ingest.reading import ReadOptions
 from pipelines.data.snapshot import open_streams, take_snapshot
 from pipelines.spec.model import ModelSpec
 
@@ -38,7 +38,7 @@ class Imports:
             "sales",
             self.spec.streams["sales"],
             self.store,
-            reading=Reading(**reading),
+            reading=ReadOptions(**reading),
             progress=reported.append if reported is not None else lambda _: None,
         )
 

@@ -30,7 +30,7 @@ from pipelines.core.records import Record
 from pipelines.core.time import instant_text, parse_instant, utc
 from pipelines.data.cache import Cache
 from pipelines.data.canonical import ARROW_TYPES, stored_types, time_names
-from pipelines.data.engines.port import Workers
+from pipelines.data.engines.port import WorkerPool
 from pipelines.data.events import LateRows, Progress, PulledObject, RewrittenHistory
 from pipelines.data.stored_rows import earliest_added, lost_rows
 from pipelines.spec.fields import ColumnType
@@ -82,14 +82,16 @@ class PostgresEvents:
         table: str,
         settle: timedelta = timedelta(),
         zone: str | None = None,
-        tasks: tuple[Workers, str] | None = None,
+        tasks: tuple[WorkerPool, str] | None = None,
     ) -> None:
         self.url, self.table, self.settle, self.zone = url, table, settle, zone
-        self._workers: Workers | None
+        self._workers: WorkerPool | None
         self._workers, self._variable = tasks or (None, "")
 
     @classmethod
-    def of(cls, source: PostgresSource, url: str, workers: Workers | None = None) -> PostgresEvents:
+    def of(
+        cls, source: PostgresSource, url: str, workers: WorkerPool | None = None
+    ) -> PostgresEvents:
         """Create the source for a declaration.
 
         Arguments:

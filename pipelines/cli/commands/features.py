@@ -21,7 +21,7 @@ from pipelines.wiring import connect
 
 if TYPE_CHECKING:
     from pipelines.flows.features.catalogue import (
-        Catalogue,
+        FeatureCatalogue,
         FeatureEntry,
         FeatureUsage,
         OnlineStats,
@@ -117,7 +117,7 @@ def export(
         )
 
 
-def show(found: Catalogue) -> None:
+def show(found: FeatureCatalogue) -> None:
     """The catalogue, a table for each view with a line for each use."""
     for view, features in groupby(sorted(found.features, key=_view), _view):
         console.print(f"[bold cyan]{view or REQUEST}[/]")

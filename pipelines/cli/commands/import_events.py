@@ -120,7 +120,7 @@ def import_events(
     as_json: Json = False,
 ) -> None:
     """Import files into a stream. Safe to repeat; each day is written completely or not at all."""
-    from pipelines.data.ingest.reading import TOLERATED, Reading, Rejects
+    from pipelines.data.ingest.reading import TOLERATED, ReadOptions, Rejects
     from pipelines.flows.import_events import ImportCollaborators
     from pipelines.flows.import_events import import_events as run
 
@@ -133,7 +133,7 @@ def import_events(
     texts: dict[str, tuple[str, ...]] = {}
     for key, text in _for_columns(missing or ()):
         texts[key] = (*texts.get(key, ()), text)
-    reading = Reading(
+    reading = ReadOptions(
         columns=_once("--column", (_pair("--column", text) for text in column or ())),
         constants=_once("--constant", (_pair("--constant", text) for text in constant or ())),
         zones=_once("--zone", _for_columns(zone or ())),

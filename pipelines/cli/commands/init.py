@@ -109,7 +109,7 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Profile a file of events, and write a declaration and a suite for a first model."""
-    from pipelines.data.ingest.reading import Reading
+    from pipelines.data.ingest.reading import ReadOptions
     from pipelines.scaffold.answers import Answers
     from pipelines.scaffold.examine import examined, guesses, next_steps, notes
     from pipelines.scaffold.targets import Targets
@@ -136,7 +136,9 @@ def init(
         id=tuple(unique) if unique else None,
         horizon=horizon,
     )
-    how = Reading(zones={"": zone}, decimal=decimal.value, delimiter=delimiter, encoding=encoding)
+    how = ReadOptions(
+        zones={"": zone}, decimal=decimal.value, delimiter=delimiter, encoding=encoding
+    )
     with _fetched(source) as events, ExitStack() as stack:
         with spinner(f"reading {source}"):
             file = stack.enter_context(examined(events.file, how, events.kinds))

@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 Connect = Callable[[], "duckdb.DuckDBPyConnection"]
 
 
-class Workers(Protocol):
+class WorkerPool(Protocol):
     """Processes that work on items: this one, or the executors of a cluster."""
 
     @property
@@ -40,7 +40,7 @@ class Workers(Protocol):
         ...
 
 
-class Engine(Workers, Protocol):
+class Engine(WorkerPool, Protocol):
     """Opens connections of Ibis; their ``Database`` is found by ``database_of``."""
 
     def connection(self) -> AbstractContextManager[Any]:
@@ -48,7 +48,7 @@ class Engine(Workers, Protocol):
         ...
 
 
-class Database(Workers, Protocol):
+class Database(WorkerPool, Protocol):
     """An open connection of an engine. Views and tables that are created in it are temporary.
 
     SQL is in DuckDB's dialect, whatever the engine.

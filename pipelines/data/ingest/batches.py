@@ -26,7 +26,7 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceColumn:
     """One source column of a file.
 
     Arguments:
@@ -54,11 +54,11 @@ class Opened:
 
     row_word: str
     blank_is_missing: bool
-    sources: dict[str, Source]
+    sources: dict[str, SourceColumn]
     batches: Iterator[pa.RecordBatch]
 
 
-def batch_schema(sources: dict[str, Source]) -> pa.Schema:
+def batch_schema(sources: dict[str, SourceColumn]) -> pa.Schema:
     """Schema of the batches of a file with these sources."""
     types: dict[Form, pa.DataType] = {
         Form.WHOLE: pa.int64(),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from pipelines.core.errors import DataError
 from pipelines.data.canonical import SQL_TYPES, literal
-from pipelines.data.ingest.batches import Form, Source
-from pipelines.data.ingest.reading import ColumnReading, Reading
+from pipelines.data.ingest.batches import Form, SourceColumn
+from pipelines.data.ingest.reading import ColumnReading, ReadOptions
 from pipelines.data.ingest.times import parsed_time, time_problem, time_text, time_value
 from pipelines.spec.fields import ColumnType
 
@@ -53,9 +53,9 @@ class Conversion:
 
 def conversion(
     number: int,
-    source: Source,
+    source: SourceColumn,
     reading: ColumnReading,
-    how: Reading,
+    how: ReadOptions,
     *,
     blank_is_missing: bool,
     where: str,
@@ -92,7 +92,7 @@ def conversion(
     return Conversion(parsed, value, blank, tuple(declared.values()), uses, problem, shown)
 
 
-def used_options(reading: ColumnReading, how: Reading) -> list[str]:
+def used_options(reading: ColumnReading, how: ReadOptions) -> list[str]:
     """The options that are declared for a column, as in ``Conversion.uses``."""
     options = [f"--missing {text}" for text in reading.missing]
     options += [f"--zone {reading.zone}"] if reading.zone else []
@@ -101,7 +101,7 @@ def used_options(reading: ColumnReading, how: Reading) -> list[str]:
     return [*options, f"--thousands {how.thousands}"] if how.thousands else options
 
 
-def _uses(p: str, source: Source, reading: ColumnReading, how: Reading) -> dict[str, str]:
+def _uses(p: str, source: SourceColumn, reading: ColumnReading, how: ReadOptions) -> dict[str, str]:
     """Conditions for options other than missing texts, where the source's type can need them."""
     uses = {}
     if reading.kind is ColumnType.TIMESTAMP:
@@ -113,12 +113,12 @@ def _uses(p: str, source: Source, reading: ColumnReading, how: Reading) -> dict[
     return uses
 
 
-def _has_separator(source: Source, kind: ColumnType) -> bool:
+def _has_separator(source: SourceColumn, kind: ColumnType) -> bool:
     """Whether numbers are written with the decimal separator of the options."""
     return kind in (ColumnType.INTEGER, ColumnType.FLOAT) and source.form is Form.TEXT
 
 
-def _check_fits(source: Source, reading: ColumnReading, where: str) -> None:
+def _check_fits(source: SourceColumn, reading: ColumnReading, where: str) -> None:
     accepted = _ACCEPTED[reading.kind]
     if reading.time_format:
         accepted = (*accepted, *_NUMBERS)
@@ -139,14 +139,14 @@ def _check_fits(source: Source, reading: ColumnReading, where: str) -> None:
     )
 
 
-def _parsed(s: str, source: Source, kind: ColumnType, how: Reading) -> str:
+def _parsed(s: str, source: SourceColumn, kind: ColumnType, how: ReadOptions) -> str:
     if source.form not in _TEXTS or kind is ColumnType.STRING:
         return s
     text = f"trim({s}, {_BLANKS})"
     return _plain_number(text, how) if _has_separator(source, kind) else text
 
 
-def _plain_number(text: str, how: Reading) -> str:
+def _plain_number(text: str, how: ReadOptions) -> str:
     """SQL of a number's text with a decimal point and without separators of thousands."""
     if how.thousands:
         separator = _BLANK if how.thousands == " " else f"[{how.thousands}]"
@@ -209,7 +209,7 @@ _VALUES = {
 }
 
 
-def _problem(source: Source, kind: ColumnType, how: Reading) -> str:
+def _problem(source: SourceColumn, kind: ColumnType, how: ReadOptions) -> str:
     if kind is ColumnType.STRING:
         return "text with a NUL byte" if source.form is Form.TEXT else "not a whole number"
     if kind is ColumnType.INTEGER:
@@ -226,7 +226,13 @@ def _problem(source: Source, kind: ColumnType, how: Reading) -> str:
 
 
 def _missing(
-    s: str, v: str, source: Source, reading: ColumnReading, how: Reading, *, blank_is_missing: bool
+    s: str,
+    v: str,
+    source: SourceColumn,
+    reading: ColumnReading,
+    how: ReadOptions,
+    *,
+    blank_is_missing: bool,
 ) -> tuple[str, dict[str, str]]:
     """SQL that is true for blank text, NaN and NULL; and SQL for each declared missing text.
 
@@ -256,9 +262,9 @@ def _any(conditions: list[str]) -> str:
     return "(" + " OR ".join(f"coalesce({one}, false)" for one in conditions) + ")"
 
 
-def _as_value(text: str, reading: ColumnReading, how: Reading) -> str:
+def _as_value(text: str, reading: ColumnReading, how: ReadOptions) -> str:
     """SQL of the value that a text stands for in a column; NULL for none."""
-    of_text, quoted_text = Source(Form.TEXT), literal(text)
+    of_text, quoted_text = SourceColumn(Form.TEXT), literal(text)
     if reading.kind is ColumnType.TIMESTAMP:
         parsed = parsed_time(quoted_text, of_text, reading)
         value = time_value("p", reading, how)

@@ -38,7 +38,7 @@ from pipelines.data.events import (
     stream_prefix,
 )
 from pipelines.data.ingest.partitions import write_partitions
-from pipelines.data.ingest.reading import ColumnReading, Reading, column_readings
+from pipelines.data.ingest.reading import ColumnReading, ReadOptions, column_readings
 from pipelines.data.ingest.rejects import (
     Mistake,
     check_tolerated,
@@ -90,7 +90,7 @@ def import_files(
     stream: Stream,
     store: ObjectStore,
     *,
-    reading: Reading | None = None,
+    reading: ReadOptions | None = None,
     turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     progress: Progress = lambda _: None,
 ) -> ImportReport:
@@ -120,7 +120,7 @@ def import_files(
         TimeError: when a zone is unknown.
         Unavailable: when the store does not answer, or the disk is full.
     """
-    how = reading or Reading()
+    how = reading or ReadOptions()
     readings = column_readings(how, stream)
     _check_files(files, how)
     others = f" and {len(files) - 1} more" if files[1:] else ""
@@ -190,7 +190,7 @@ def import_files(
     )
 
 
-def _configure(connection: Any, how: Reading, work: Path) -> None:
+def _configure(connection: Any, how: ReadOptions, work: Path) -> None:
     connection.execute(f"SET memory_limit = {literal(how.memory)}")
     connection.execute(f"SET temp_directory = {literal(str(work / 'spill'))}")
     connection.execute("SET TimeZone = 'UTC'")
@@ -211,7 +211,7 @@ def _room_for_staging(work: Path) -> Iterator[None]:
         ) from cause
 
 
-def _check_files(files: Sequence[Path], how: Reading) -> None:
+def _check_files(files: Sequence[Path], how: ReadOptions) -> None:
     if not files:
         raise DataError("no file to import was named", hint="name CSV or Parquet files")
     for file in files:

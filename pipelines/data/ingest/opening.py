@@ -8,14 +8,14 @@ from pathlib import Path
 
 from pipelines.data.ingest.batches import Opened
 from pipelines.data.ingest.parquet import open_parquet
-from pipelines.data.ingest.reading import ColumnReading, Reading
+from pipelines.data.ingest.reading import ColumnReading, ReadOptions
 from pipelines.data.ingest.text import open_text
 from pipelines.data.ingest.unpack import is_parquet, opened, seekable
 
 
 @contextmanager
 def open_file(
-    file: Path, readings: Sequence[ColumnReading] | None, how: Reading, work: Path, where: str
+    file: Path, readings: Sequence[ColumnReading] | None, how: ReadOptions, work: Path, where: str
 ) -> Iterator[Opened | None]:
     """Opens a CSV or Parquet file; ``None`` when it is empty.
 

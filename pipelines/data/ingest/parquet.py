@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from pipelines.core.errors import DataError
-from pipelines.data.ingest.batches import BATCH_ROWS, Form, Opened, Source, batch_schema
+from pipelines.data.ingest.batches import BATCH_ROWS, Form, Opened, SourceColumn, batch_schema
 from pipelines.data.ingest.columns import every_column, find_columns
 from pipelines.data.ingest.reading import ColumnReading
 
@@ -48,7 +48,7 @@ def open_parquet(path: Path, readings: Sequence[ColumnReading] | None, where: st
     except (pa.ArrowException, OSError) as cause:
         raise _unreadable(where, cause) from cause
     found = find_columns(schema.names, wanted_columns, where)
-    sources: dict[str, Source] = {}
+    sources: dict[str, SourceColumn] = {}
     for declared, positions in found.items():
         fields = [schema.field(at) for at in positions]
         if len(fields) == 1:
@@ -56,7 +56,7 @@ def open_parquet(path: Path, readings: Sequence[ColumnReading] | None, where: st
         else:
             for one in fields:
                 _check_can_join(one, where)
-            sources[declared] = Source(Form.TEXT, type_name="joined columns")
+            sources[declared] = SourceColumn(Form.TEXT, type_name="joined columns")
     names = {at: schema.names[at] for positions in found.values() for at in positions}
     wanted = [[names[at] for at in positions] for positions in found.values()]
     return Opened(
@@ -68,7 +68,7 @@ def open_parquet(path: Path, readings: Sequence[ColumnReading] | None, where: st
 
 
 def _batches(
-    file: pq.ParquetFile, wanted: list[list[str]], sources: dict[str, Source], where: str
+    file: pq.ParquetFile, wanted: list[list[str]], sources: dict[str, SourceColumn], where: str
 ) -> Iterator[pa.RecordBatch]:
     schema, first = batch_schema(sources), 1
     columns = sorted(set(itertools.chain.from_iterable(wanted)))
@@ -124,7 +124,7 @@ def _is_readable(file: pq.ParquetFile, field: pa.Field[Any]) -> bool:
     return True
 
 
-def _source(field: pa.Field[Any], where: str) -> Source:
+def _source(field: pa.Field[Any], where: str) -> SourceColumn:
     """The form of a column's values.
 
     Raises:
@@ -132,12 +132,12 @@ def _source(field: pa.Field[Any], where: str) -> Source:
     """
     arrow, name = _value_type(field.type), str(field.type)
     if pt.is_timestamp(arrow):
-        return Source(Form.INSTANT if arrow.tz is not None else Form.WALL, arrow.unit, name)
+        return SourceColumn(Form.INSTANT if arrow.tz is not None else Form.WALL, arrow.unit, name)
     if pt.is_date(arrow):
-        return Source(Form.WALL, "days", name)
+        return SourceColumn(Form.WALL, "days", name)
     for form, fits in _FORMS.items():
         if fits(arrow):
-            return Source(form, type_name=name)
+            return SourceColumn(form, type_name=name)
     raise DataError(
         f"column {field.name!r} has a type that cannot be imported",
         where=where,
@@ -188,7 +188,7 @@ _FORMS: dict[Form, Callable[[Any], bool]] = {
 }
 
 
-def _plain(values: Any, source: Source) -> Any:
+def _plain(values: Any, source: SourceColumn) -> Any:
     """An Arrow array in the type of its form."""
     values = _decoded(values)
     if source.form is Form.DIGITS:

@@ -34,7 +34,7 @@ class Rejects:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """Options for reading the files.
 
     Mappings have declared names of columns as keys; the key ``""`` stands for every column.
@@ -85,7 +85,7 @@ class ColumnReading:
         source: name in the file, or several names joined by ``+``.
         constant: its value in every row, for a column that is not in the file.
         zone: zone of times without one.
-        time_format: as in ``Reading.time_formats``.
+        time_format: as in ``ReadOptions.time_formats``.
         missing: texts that mean a missing value.
     """
 
@@ -98,7 +98,7 @@ class ColumnReading:
     missing: tuple[str, ...] = ()
 
 
-def column_readings(reading: Reading, stream: Stream) -> tuple[ColumnReading, ...]:
+def column_readings(reading: ReadOptions, stream: Stream) -> tuple[ColumnReading, ...]:
     """How each stored column of a stream is read, in the order of the declaration.
 
     Raises:
@@ -142,7 +142,7 @@ def column_readings(reading: Reading, stream: Stream) -> tuple[ColumnReading, ..
     )
 
 
-def check_options(reading: Reading) -> None:
+def check_options(reading: ReadOptions) -> None:
     """Check the options that do not depend on what is declared.
 
     Raises:
@@ -172,7 +172,7 @@ def _check_zone(zone: str) -> None:
         ) from cause
 
 
-def _check_encodable(reading: Reading) -> None:
+def _check_encodable(reading: ReadOptions) -> None:
     missing = (text for texts in reading.missing.values() for text in texts)
     given = (reading.columns, reading.constants, reading.time_formats)
     for text in (*missing, *(text for one in given for text in one.values())):
@@ -182,7 +182,7 @@ def _check_encodable(reading: Reading) -> None:
             raise SpecError("an option is not valid text", got=ascii(text)) from cause
 
 
-def _check_text_options(reading: Reading) -> None:
+def _check_text_options(reading: ReadOptions) -> None:
     if reading.delimiter is not None and (
         len(reading.delimiter) != 1 or reading.delimiter in '"\r\n\0'
     ):

@@ -15,10 +15,10 @@ import pyarrow as pa
 from pipelines.core.errors import SpecError, TimeError
 from pipelines.core.time import EARLIEST, epoch_us
 from pipelines.data.canonical import LATEST_TIME, SQL_TYPES, literal
-from pipelines.data.ingest.batches import Form, Opened, Source
+from pipelines.data.ingest.batches import Form, Opened, SourceColumn
 from pipelines.data.ingest.conversion import Conversion, conversion, used_options
 from pipelines.data.ingest.opening import open_file
-from pipelines.data.ingest.reading import EPOCHS, ColumnReading, Reading
+from pipelines.data.ingest.reading import EPOCHS, ColumnReading, ReadOptions
 from pipelines.spec.streams import KnownTimeRule, Stream
 
 MISTAKE = "STRUCT(col VARCHAR, found VARCHAR, problem VARCHAR)"
@@ -63,7 +63,7 @@ class Staging:
         stream: Stream,
         *,
         readings: Sequence[ColumnReading],
-        how: Reading,
+        how: ReadOptions,
         work: Path,
     ) -> None:
         self.connection, self.name, self.stream = connection, name, stream
@@ -138,7 +138,7 @@ class Staging:
                 source = found.sources[reading.name]
             else:
                 given.append(f"{literal(reading.constant)} AS s{at}")
-                source = Source(Form.TEXT)
+                source = SourceColumn(Form.TEXT)
             sources.append(source)
             conversions.append(
                 conversion(
@@ -236,7 +236,12 @@ class Staging:
 
     def _check_constant(self, at: int, reading: ColumnReading) -> None:
         one = conversion(
-            at, Source(Form.TEXT), reading, self.how, blank_is_missing=True, where="--constant"
+            at,
+            SourceColumn(Form.TEXT),
+            reading,
+            self.how,
+            blank_is_missing=True,
+            where="--constant",
         )
         given = f"SELECT {literal(reading.constant or '')} AS s{at}"
         parsed = f"SELECT s{at}, {one.parsed} AS p{at} FROM ({given})"

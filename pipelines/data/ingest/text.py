@@ -16,9 +16,9 @@ from typing import IO, Any
 import pyarrow as pa
 
 from pipelines.core.errors import DataError
-from pipelines.data.ingest.batches import BATCH_ROWS, Form, Opened, Source, batch_schema
+from pipelines.data.ingest.batches import BATCH_ROWS, Form, Opened, SourceColumn, batch_schema
 from pipelines.data.ingest.columns import SURROGATES, every_column, find_columns
-from pipelines.data.ingest.reading import JOIN, ColumnReading, Reading
+from pipelines.data.ingest.reading import JOIN, ColumnReading, ReadOptions
 from pipelines.data.ingest.unpack import DAMAGED, damaged
 
 _DELIMITERS = ",;\t|"
@@ -43,7 +43,7 @@ def open_text(
     content: IO[bytes],
     file: Path,
     readings: Sequence[ColumnReading] | None,
-    how: Reading,
+    how: ReadOptions,
     where: str,
 ) -> Opened | None:
     """Opens a CSV file; ``None`` when it has no header.
@@ -84,7 +84,7 @@ def open_text(
         return None
     wanted = every_column(header) if readings is None else readings
     positions = find_columns(header, wanted, where)
-    sources = dict.fromkeys(positions, Source(Form.TEXT))
+    sources = dict.fromkeys(positions, SourceColumn(Form.TEXT))
     records = _records(reader, len(header), fill=how.fill_short_rows, where=where)
     return Opened(
         row_word="line",

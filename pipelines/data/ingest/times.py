@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from pipelines.core.time import epoch_us
 from pipelines.data.canonical import EARLIEST_TIME, LATEST_TIME, literal
-from pipelines.data.ingest.batches import Form, Source
-from pipelines.data.ingest.reading import EPOCHS, ColumnReading, Reading
+from pipelines.data.ingest.batches import Form, SourceColumn
+from pipelines.data.ingest.reading import EPOCHS, ColumnReading, ReadOptions
 
 DATE = r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})"
 ISO = (
@@ -26,7 +26,7 @@ _YEARS = f"in the years {EARLIEST_TIME.year} to {LATEST_TIME.year}"
 _RANGE = f"the time is not {_YEARS}"
 
 
-def parsed_time(s: str, source: Source, reading: ColumnReading) -> str:
+def parsed_time(s: str, source: SourceColumn, reading: ColumnReading) -> str:
     """SQL of the struct ``wall, shift``: a time as written, and its offset from UTC, or NULL.
 
     Both are NULL where the time cannot be read. ``shift`` is an interval; NULL without a zone.
@@ -64,14 +64,14 @@ def parsed_time(s: str, source: Source, reading: ColumnReading) -> str:
     return f"list_transform([{parts}], lambda p: {struct})[1]"
 
 
-def _digits(s: str, source: Source) -> str:
+def _digits(s: str, source: SourceColumn) -> str:
     """SQL of a number's digits, for dates such as 20260131; a text is left as it is."""
     if source.form is Form.NUMBER:
         return f"CASE WHEN {s} = trunc({s}) THEN try_cast({s} AS BIGINT)::VARCHAR END"
     return f"{s}::VARCHAR"
 
 
-def time_value(p: str, reading: ColumnReading, how: Reading) -> str:
+def time_value(p: str, reading: ColumnReading, how: ReadOptions) -> str:
     """SQL of the instant, UTC without a zone, of a struct of ``parsed_time``; NULL when wrong."""
     local = f"CASE WHEN {_in_range(f'{p}.wall')} THEN {p}.wall END"
     there = _from_wall_clock("w.wall", reading.zone, how)
@@ -81,7 +81,7 @@ def time_value(p: str, reading: ColumnReading, how: Reading) -> str:
     return f"list_transform({instant}, lambda v: CASE WHEN {_in_range('v')} THEN v END)[1]"
 
 
-def time_problem(p: str, source: Source, reading: ColumnReading) -> str:
+def time_problem(p: str, source: SourceColumn, reading: ColumnReading) -> str:
     """SQL of the problem of a time that has no value."""
     wanted = f"not a time as {reading.time_format}"
     if source.form in (Form.INSTANT, Form.WALL):
@@ -148,7 +148,7 @@ def _in_range(value: str) -> str:
     return f"(epoch_us({value}) BETWEEN {_FIRST} AND {_LAST})"
 
 
-def _from_wall_clock(local: str, zone: str | None, how: Reading) -> str:
+def _from_wall_clock(local: str, zone: str | None, how: ReadOptions) -> str:
     """SQL of a local time in UTC, by the rules for hours that are skipped or shown twice.
 
     The offsets of the day before and of the day after are tried. They are equal except near a
@@ -197,7 +197,7 @@ def _shown(instant: str, zone: str) -> str:
     return f"timezone({literal(zone)}, timezone('UTC', {instant}))"
 
 
-def time_text(s: str, source: Source) -> str:
+def time_text(s: str, source: SourceColumn) -> str:
     """SQL of a time as text, for messages."""
     if source.form not in (Form.INSTANT, Form.WALL):
         return f"{s}::VARCHAR"

@@ -30,7 +30,7 @@ Work = Callable[["RetrainCollaborators"], None]
 
 
 @dataclass(frozen=True)
-class Answer:
+class OrderResult:
     """What became of an order.
 
     Arguments:
@@ -75,14 +75,14 @@ class Worker:
             raise self._ended() from cause
         self.open += 1
 
-    def next_answer(self) -> Answer:
+    def next_answer(self) -> OrderResult:
         """The answer to the oldest open order.
 
         Raises:
             Unavailable: the process has ended.
         """
         try:
-            answer: Answer = self._orders.recv()
+            answer: OrderResult = self._orders.recv()
         except (EOFError, OSError) as cause:
             raise self._ended() from cause
         self.open -= 1
@@ -130,7 +130,7 @@ def _work(orders: Connection, start: Start, spec: ModelSpec) -> None:
             work(collaborators)
         except Exception as cause:
             problem = reason_of(cause)
-        orders.send(Answer(name, problem))
+        orders.send(OrderResult(name, problem))
 
 
 def reason_of(problem: Exception) -> str:

@@ -39,7 +39,7 @@ class EffectsRequest:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ArmComparison:
     """The two arms of a rollout.
 
     Arguments:
@@ -71,7 +71,7 @@ class Comparison:
         )
 
 
-def find_comparison(request: EffectsRequest, entries: Sequence[Entry]) -> Comparison:
+def find_comparison(request: EffectsRequest, entries: Sequence[Entry]) -> ArmComparison:
     """Find the arms that a request is about.
 
     Arguments:
@@ -107,14 +107,14 @@ def find_comparison(request: EffectsRequest, entries: Sequence[Entry]) -> Compar
     return _comparison(found[-1], stage, entries)
 
 
-def _comparison(history: RolloutHistory, stage: Stage, entries: Sequence[Entry]) -> Comparison:
+def _comparison(history: RolloutHistory, stage: Stage, entries: Sequence[Entry]) -> ArmComparison:
     moves = history.transitions
     first = next(at for at, entry in enumerate(moves) if _stage(entry) is stage)
     transition = moves[first].transition
     if transition is None:
         raise ValueError(f"entry {moves[first].sequence} is no transition")
     later = [*moves[first + 1 :], *filter(None, [history.replaced])]
-    return Comparison(
+    return ArmComparison(
         version=history.version,
         other=str(moves[0].champion_before),
         ramp=ramp_of(entries, transition.salt),

@@ -24,7 +24,7 @@ from pipelines.core.arrays import Mask
 from pipelines.core.errors import DataError
 from pipelines.core.findings import Finding, Verdict
 from pipelines.core.time import instant_text, refuse_future
-from pipelines.flows.effects.comparison import Comparison, EffectsRequest, find_comparison
+from pipelines.flows.effects.comparison import ArmComparison, EffectsRequest, find_comparison
 from pipelines.flows.effects.groups import (
     declared_groups,
     first_features,
@@ -98,7 +98,7 @@ class _Measurement:
     """
 
     request: EffectsRequest
-    compared: Comparison
+    compared: ArmComparison
     version: ModelVersion
     others: tuple[ModelVersion, ...]
     rows: ArmRows

@@ -66,7 +66,7 @@ class FeatureEntry(Record):
     uses: tuple[FeatureUsage, ...]
 
 
-class Catalogue(Record):
+class FeatureCatalogue(Record):
     """Every feature of some models and their champions."""
 
     as_of: Instant
@@ -114,7 +114,7 @@ def catalogue(
     versions: VersionReader,
     online: OnlineStore,
     now: datetime,
-) -> Catalogue:
+) -> FeatureCatalogue:
     """The features of declared models and of their champions.
 
     Arguments:
@@ -160,7 +160,7 @@ def catalogue(
                         drift=_drift(own, feature, findings),
                         **served,
                     )
-    return Catalogue(
+    return FeatureCatalogue(
         as_of=now,
         features=tuple(
             FeatureEntry(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pipelines.core.arrays import Mask
     from pipelines.drift.calibration import ColumnDrift
-    from pipelines.drift.multivariate import SegmentChange
+    from pipelines.drift.multivariate import SegmentShift
     from pipelines.monitoring.metrics.predicted_rows import PredictedRows
     from pipelines.monitoring.report import LabelShare
     from pipelines.spec.monitor import Monitoring
@@ -47,7 +47,7 @@ class FreshDrift:
     unseen: dict[str, dict[str, int]]
     rows: int
     since: datetime
-    segments: tuple[SegmentChange, ...] = ()
+    segments: tuple[SegmentShift, ...] = ()
     label_shares: tuple[LabelShare, ...] = ()
     quiet_unseen: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
@@ -95,7 +95,7 @@ def fresh_drift(
         return column_drift(*compared_weeks(profile, rows, begin), method, alarms_a_year=rate)
 
     joint: tuple[ColumnDrift, ...] = ()
-    segments: tuple[SegmentChange, ...] = ()
+    segments: tuple[SegmentShift, ...] = ()
     if reference.space is not None and reference.joint is not None:
         judged = [ERRORS[name] for name in settings.drift.reconstruction]
         rows = joint_rows(reference.space, fresh).filter(["decision_time", *judged, SEGMENT])

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from pipelines.core.arrays import Floats
     from pipelines.gates.update.findings import IntervalChange
-    from pipelines.training.updates.learn import Interval, Learned
+    from pipelines.training.updates.learn import GridInterval, Learned
 
 REFERENCE_ROWS = 2_000  # labelled points of the recent window whose answers are followed
 
@@ -150,12 +150,14 @@ def _add(opened: UpdateRun, pipeline: Pipeline, reference: pd.DataFrame) -> list
     """Let a pipeline learn the new points; how far each interval moves the answers."""
     import pandas as pd
 
-    from pipelines.training.updates.learn import Learner, intervals, learn_each
+    from pipelines.training.updates.learn import IncrementalLearner, intervals, learn_each
 
     run, every = opened.run, opened.update.every
     rows = read_rows(run.spec, run.workspace.path(FRAME), opened.points)
     followed = range(len(rows), len(rows) + len(reference))
-    learner = Learner(pipeline, run.spec, pd.concat([rows, reference], ignore_index=True))
+    learner = IncrementalLearner(
+        pipeline, run.spec, pd.concat([rows, reference], ignore_index=True)
+    )
     label = _label(run, reference)
     return [_change(one, label) for one in learn_each(learner, intervals(rows, every), followed)]
 
@@ -204,7 +206,7 @@ def _carry_twin(opened: UpdateRun, reference: pd.DataFrame) -> _CarriedTwin:
     import numpy as np
     import pandas as pd
 
-    from pipelines.training.updates.learn import Learner, intervals, learn_each
+    from pipelines.training.updates.learn import IncrementalLearner, intervals, learn_each
 
     run, champion, every = opened.run, opened.champion, opened.update.every
     spec, plan = run.spec, run.plan
@@ -213,12 +215,12 @@ def _carry_twin(opened: UpdateRun, reference: pd.DataFrame) -> _CarriedTwin:
     found = intervals(rows, every)
     followed = range(len(rows), len(rows) + len(reference))
     twin, label = champion.load_twin(), _label(run, reference)
-    learner = Learner(twin, spec, pd.concat([rows, reference], ignore_index=True))
+    learner = IncrementalLearner(twin, spec, pd.concat([rows, reference], ignore_index=True))
     waiting = deque(found)
     changes: list[IntervalChange] = []
 
     def learn_matured(by: datetime) -> None:
-        due: list[Interval] = []
+        due: list[GridInterval] = []
         while waiting and waiting[0].start + every + spec.maturity <= by:
             due.append(waiting.popleft())
         changes.extend(_change(one, label) for one in learn_each(learner, due, followed))

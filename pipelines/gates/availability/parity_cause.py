@@ -38,7 +38,7 @@ ZONES = tuple(k * HALF_HOUR for k in range(-28, 29) if k)  # time zones are with
 LATE_STEPS = 2  # a constant delay of more materializations may also be another time zone
 
 
-class Cause(StrEnum):
+class ParityCause(StrEnum):
     """Why served values differ from computed ones."""
 
     MISSING = "missing"  # served as missing although there is a value
@@ -53,7 +53,7 @@ class Cause(StrEnum):
 class LikelyCause(Record):
     """A cause that explains most unequal values."""
 
-    cause: Cause
+    cause: ParityCause
     share: float = Field(description="of the unequal values that it explains, 0 to 1")
     explanation: str = Field(description="how, in words")
 
@@ -128,14 +128,14 @@ def _by_value(compared: ComparedValues) -> Iterator[LikelyCause]:
     many = len(pairs)
     lost = sum(is_missing(was) and not is_missing(now) for was, now in pairs)
     yield LikelyCause(
-        cause=Cause.MISSING,
+        cause=ParityCause.MISSING,
         share=lost / many,
         explanation="nothing is served where there is a value",
     )
     yield from _filled(pairs)
     spelled = sum(_spelled_alike(was, now) for was, now in pairs)
     yield LikelyCause(
-        cause=Cause.TYPE,
+        cause=ParityCause.TYPE,
         share=spelled / many,
         explanation="the same values arrive in another type or spelling",
     )
@@ -149,13 +149,15 @@ def _filled(pairs: list[tuple[Any, Any]]) -> Iterator[LikelyCause]:
         constant = str(served.mode().iloc[0])
         hits = int((served == constant).sum())
         explanation = f"{constant} is served where nothing is there"
-        yield LikelyCause(cause=Cause.NULL_FILLED, share=hits / len(pairs), explanation=explanation)
+        yield LikelyCause(
+            cause=ParityCause.NULL_FILLED, share=hits / len(pairs), explanation=explanation
+        )
     zeros = sum(as_number(was) == 0 for was, _ in pairs)
     there = {now for _, now in pairs if not is_missing(now)}
     if len(there) > 1:
         explanation = "0 is served whatever is there"
         yield LikelyCause(
-            cause=Cause.NULL_FILLED, share=zeros / len(pairs), explanation=explanation
+            cause=ParityCause.NULL_FILLED, share=zeros / len(pairs), explanation=explanation
         )
 
 
@@ -183,7 +185,7 @@ def _factor(pairs: list[tuple[Any, Any]]) -> Iterator[LikelyCause]:
     factor = float(np.median([was / now for was, now in usable]))
     hits = sum(abs(was - factor * now) <= 1e-6 * abs(was) for was, now in usable)
     explanation = f"every served value is {factor:.6g} times the computed one"
-    yield LikelyCause(cause=Cause.UNIT, share=hits / len(pairs), explanation=explanation)
+    yield LikelyCause(cause=ParityCause.UNIT, share=hits / len(pairs), explanation=explanation)
 
 
 def _by_time(compared: ComparedValues, at_offsets: FeatureAtOffsets) -> Iterator[LikelyCause]:
@@ -209,18 +211,20 @@ def _by_time(compared: ComparedValues, at_offsets: FeatureAtOffsets) -> Iterator
     column = {shift: hit[:, place] for place, shift in enumerate(shifts)}
     late, zone = _constant(column, earlier[:LATE_STEPS]), _constant(column, ZONES)
     yield LikelyCause(
-        cause=Cause.STALE, share=late[1], explanation=f"its value {_ago(late[0])} is served"
+        cause=ParityCause.STALE, share=late[1], explanation=f"its value {_ago(late[0])} is served"
     )
     yield from _stopped(compared, at, [column[shift] for shift in earlier])
     if zone[0] != late[0]:
         explanation = (
             f"its value as of {_reach(column, zone)} is served, as on a clock of another zone"
         )
-        yield LikelyCause(cause=Cause.TIME_ZONE, share=zone[1], explanation=explanation)
+        yield LikelyCause(cause=ParityCause.TIME_ZONE, share=zone[1], explanation=explanation)
     longer = _constant(column, earlier)
     if longer[0] not in ZONES:
         yield LikelyCause(
-            cause=Cause.STALE, share=longer[1], explanation=f"its value {_ago(longer[0])} is served"
+            cause=ParityCause.STALE,
+            share=longer[1],
+            explanation=f"its value {_ago(longer[0])} is served",
         )
 
 
@@ -273,7 +277,7 @@ def _stopped(
     best = max(shares, key=lambda last: (shares[last], last))
     instant = pd.Timestamp(int(instants.min()) + best * step, unit="us")
     yield LikelyCause(
-        cause=Cause.STALE,
+        cause=ParityCause.STALE,
         share=shares[best],
         explanation=f"its values of {instant:%Y-%m-%d %H:%M} UTC are served, and none after them",
     )
@@ -308,13 +312,13 @@ def _restarted(compared: ComparedValues) -> Iterator[LikelyCause]:
     constants = {round(float(group["lacks"].median()), 6) for group in held}
     if len(constants) > 1:
         yield LikelyCause(
-            cause=Cause.RESTARTED,
+            cause=ParityCause.RESTARTED,
             share=sum(map(len, held)) / many,
             explanation="served values are lower by a constant of each entity",
         )
     grown = [group for group in groups if _starts_again(group)]
     yield LikelyCause(
-        cause=Cause.RESTARTED,
+        cause=ParityCause.RESTARTED,
         share=sum(map(len, grown)) / many,
         explanation="served values begin again near 0 and grow",
     )

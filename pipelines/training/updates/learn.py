@@ -41,7 +41,7 @@ def grid_floor(at: datetime, every: timedelta) -> datetime:
 
 
 @dataclass(frozen=True)
-class Interval:
+class GridInterval:
     """Neighbouring rows whose decision times lie in one interval of the grid.
 
     Arguments:
@@ -53,7 +53,7 @@ class Interval:
     rows: slice
 
 
-def intervals(rows: pd.DataFrame, every: timedelta) -> tuple[Interval, ...]:
+def intervals(rows: pd.DataFrame, every: timedelta) -> tuple[GridInterval, ...]:
     """The intervals that have rows, oldest first.
 
     Arguments:
@@ -64,12 +64,12 @@ def intervals(rows: pd.DataFrame, every: timedelta) -> tuple[Interval, ...]:
     numbers, starts = np.unique(micros // (every // timedelta(microseconds=1)), return_index=True)
     ends = [*starts[1:], len(rows)]
     return tuple(
-        Interval(_EPOCH + int(number) * every, slice(int(start), int(end)))
+        GridInterval(_EPOCH + int(number) * every, slice(int(start), int(end)))
         for number, start, end in zip(numbers, starts, ends, strict=True)
     )
 
 
-class Learner:
+class IncrementalLearner:
     """A fitted pipeline with rows to learn and to answer, prepared once.
 
     Arguments:
@@ -90,7 +90,7 @@ class Learner:
         known = rows["label"][self._labelled]
         self._label[self._labelled] = label_numbers(known, spec.classes)
 
-    def labelled(self, interval: Interval) -> Integers:
+    def labelled(self, interval: GridInterval) -> Integers:
         """The places of an interval's labelled rows."""
         places = np.arange(len(self._rows))[interval.rows]
         return places[self._labelled[places]]
@@ -138,12 +138,12 @@ class Learned:
     Arguments:
         interval: with its rows.
         rows: labelled ones.
-        error: of the answers to them before they were learned, see ``Learner.error``.
+        error: of the answers to them before they were learned, see ``IncrementalLearner.error``.
         before: what the model predicted for the reference rows before it.
         after: and after it.
     """
 
-    interval: Interval
+    interval: GridInterval
     rows: int
     error: float
     before: Floats
@@ -151,7 +151,7 @@ class Learned:
 
 
 def learn_each(
-    learner: Learner, found: Sequence[Interval], reference: Sequence[int]
+    learner: IncrementalLearner, found: Sequence[GridInterval], reference: Sequence[int]
 ) -> Iterator[Learned]:
     """Learn intervals in order; yields each that has labelled rows.
 

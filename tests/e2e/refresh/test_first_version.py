@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.backtest.catalogue import Catalogue
+from pipelines.backtest.catalogue import PolicyCatalogue
 from pipelines.backtest.engine import Candidates
 from pipelines.backtest.losses import Losses
 from pipelines.backtest.policies import run
@@ -151,7 +151,7 @@ def test_the_backtest_decides_alike_on_the_same_weeks(shops: Shops) -> None:
     for ours, week in zip(records.as_of(AT, ()).weeks, theirs.record.weeks, strict=True):
         assert (ours.start, ours.points, ours.naive) == (week.start, week.points, week.naive)
         assert ours.losses == pytest.approx(week.losses)
-    policy = next(Catalogue(losses, candidates.with_earlier).policies(spec)).policy
+    policy = next(PolicyCatalogue(losses, candidates.with_earlier).policies(spec)).policy
     (step,) = run(policy, candidates.of(spec))
     assert step.event == "first"
 

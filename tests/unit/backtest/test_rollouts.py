@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipelines.backtest.canary import CanaryEnd, replayed_rollout
-from pipelines.backtest.policies import Answer, Situation, run
+from pipelines.backtest.policies import PolicyDecision, Situation, run
 from pipelines.backtest.rollouts import AfterCanary
 from pipelines.backtest.versions import Version, version_as_of
 from pipelines.core.findings import Verdict, make_finding
@@ -36,12 +36,12 @@ class Eager:
     refit: bool = True
     stops: tuple[datetime, ...] = ()
 
-    def decide(self, now: Situation) -> Answer:
+    def decide(self, now: Situation) -> PolicyDecision:
         if now.champion is None:
-            return Answer(now.candidate)
+            return PolicyDecision(now.candidate)
         if now.at in self.stops:
-            return Answer(now.past[0].in_force, stopped=True)
-        return Answer(now.candidate or now.champion, refresh=True)
+            return PolicyDecision(now.past[0].in_force, stopped=True)
+        return PolicyDecision(now.candidate or now.champion, refresh=True)
 
 
 @dataclass(frozen=True)

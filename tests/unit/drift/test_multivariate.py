@@ -13,7 +13,7 @@ from pipelines.drift.multivariate import (
     ERROR,
     SEGMENT,
     JointSpace,
-    SegmentChange,
+    SegmentShift,
     fit_space,
     joint_rows,
     segment_changes,
@@ -84,7 +84,7 @@ def test_a_segment_that_grows_is_named_with_its_shares(
         (found[SEGMENT][len(found) // 2 :] == "3").mean(), abs=0.03
     )
     assert sum(one.now_share for one in others) == pytest.approx(1 - change.now_share)
-    assert str(SegmentChange("7", 0.04, 0.11)) == "segment 7 grew from 4% to 11%"
+    assert str(SegmentShift("7", 0.04, 0.11)) == "segment 7 grew from 4% to 11%"
 
 
 def test_missing_and_extreme_values_have_a_segment_and_an_error(space: JointSpace) -> None:

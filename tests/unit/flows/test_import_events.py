@@ -11,7 +11,7 @@ from pipelines.adapters.lock.file import FileLock
 from pipelines.core.errors import LockedError, SpecError
 from pipelines.core.time import FixedClock, parse_instant
 from pipelines.data.ingest.files import ImportReport
-from pipelines.data.ingest.reading import Reading
+from pipelines.data.ingest.reading import ReadOptions
 from pipelines.flows.import_events import ImportCollaborators, import_events
 from pipelines.spec.model import ModelSpec
 from tests.support.imports import COLUMNS, Imports
@@ -47,7 +47,7 @@ def test_parallel_imports_find_each_others_rows(imports: Imports) -> None:
     reports: list[ImportReport] = []
 
     def run(file: Path) -> None:
-        found = import_events("sales", "sales", [file], Reading(), collaborators(imports))
+        found = import_events("sales", "sales", [file], ReadOptions(), collaborators(imports))
         reports.append(found)
 
     threads = [threading.Thread(target=run, args=(file,)) for file in files]
@@ -66,9 +66,9 @@ def test_an_import_does_not_write_while_a_retraining_is_at_work(
 ) -> None:
     file, works_with = imports.file(HEAD + LINES[0]), collaborators(imports)
     with works_with.lock("sales", lineage), pytest.raises(LockedError):
-        import_events("sales", "sales", [file], Reading(), works_with, wait_s=0.1)
+        import_events("sales", "sales", [file], ReadOptions(), works_with, wait_s=0.1)
     assert list(imports.store.list("")) == []
-    assert import_events("sales", "sales", [file], Reading(), works_with).written == 1
+    assert import_events("sales", "sales", [file], ReadOptions(), works_with).written == 1
 
 
 @pytest.mark.parametrize(
@@ -87,5 +87,5 @@ def test_a_stream_that_no_file_can_be_imported_into(
 ) -> None:
     imports = Imports(tmp_path, sales_model(columns=COLUMNS, **source))
     with pytest.raises(SpecError) as raised:
-        import_events("sales", stream, [Path("x.csv")], Reading(), collaborators(imports))
+        import_events("sales", stream, [Path("x.csv")], ReadOptions(), collaborators(imports))
     assert message in str(raised.value)

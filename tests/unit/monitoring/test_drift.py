@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pipelines.core.time import parse_instant
 from pipelines.drift.calibration import AlarmRate, ColumnDrift
-from pipelines.drift.multivariate import SegmentChange
+from pipelines.drift.multivariate import SegmentShift
 from pipelines.monitoring.drift import drift_alarms, real_world_alarm, unseen_alarms
 from pipelines.monitoring.performance import WORSE
 from pipelines.monitoring.report import Cause
@@ -46,7 +46,7 @@ def test_a_column_above_its_threshold_is_an_alarm_with_the_rate_of_false_ones():
 
 
 def test_drift_of_segments_names_those_that_changed_most():
-    changes = [SegmentChange("7", 0.04, 0.11), SegmentChange("2", 0.3, 0.25)]
+    changes = [SegmentShift("7", 0.04, 0.11), SegmentShift("2", 0.3, 0.25)]
     [alarm, other] = drift_alarms([drift(column="segment"), drift()], None, changes)
     assert alarm.evidence.endswith(
         "; segment 7 grew from 4% to 11%; segment 2 shrank from 30% to 25%"

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.core.errors import DataError, GauntletError
-from pipelines.data.ingest.reading import Reading
+from pipelines.data.ingest.reading import ReadOptions
 from pipelines.scaffold.examine import examined
 from pipelines.spec.fields import ColumnType
 
@@ -168,7 +168,7 @@ def test_bytes_that_are_no_text_are_left_out(tmp_path: Path) -> None:
     file = parquet(
         tmp_path / "a.parquet", key=[key] * 28, shop=[text] * 27 + [odd], none=[None] * 28
     )
-    with examined(file, Reading()) as found:
+    with examined(file, ReadOptions()) as found:
         profile = found.profile
     assert [one.name for one in profile.columns] == ["sold_at", "units", "shop", "none"]
     assert (profile.rows, profile.broken) == (27, 1)
@@ -192,7 +192,7 @@ def test_bytes_of_every_type_are_text_or_left_out(tmp_path: Path, bytes_type: An
         return pa.DictionaryArray.from_arrays(pa.array([None, *[0] * 27], pa.int8()), words)
 
     file = parquet(tmp_path / "a.parquet", shop=column(b"shop"), key=column(b"\x00\xff\x00\xff"))
-    with examined(file, Reading()) as found:
+    with examined(file, ReadOptions()) as found:
         assert [one.name for one in found.profile.columns] == ["sold_at", "units", "shop"]
 
 
@@ -204,7 +204,7 @@ def test_a_file_whose_bytes_are_damaged_cannot_be_read(tmp_path: Path) -> None:
     file.write_bytes(content[: at - 40] + b"\xff" * 60 + content[at + 20 :])
     with (
         pytest.raises(DataError, match="a Parquet file cannot be read"),
-        examined(file, Reading()),
+        examined(file, ReadOptions()),
     ):
         pass
 
@@ -214,7 +214,7 @@ def test_a_file_without_a_readable_row_is_reported(tmp_path: Path) -> None:
     file = parquet(tmp_path / "a.parquet", one=odd * 14, two=odd[::-1] * 14)
     with (
         pytest.raises(DataError, match="no row that can be read") as caught,
-        examined(file, Reading()),
+        examined(file, ReadOptions()),
     ):
         pass
     assert caught.value.got == "28 rows that an import refuses"

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from pipelines.cli.app import app
 from pipelines.cli.commands.init import ask
 from pipelines.core.errors import DataError, SpecError
-from pipelines.data.ingest.reading import Reading
+from pipelines.data.ingest.reading import ReadOptions
 from pipelines.scaffold.answers import Answers
 from pipelines.scaffold.examine import examined
 from pipelines.spec.load import load_model
@@ -102,7 +102,7 @@ def test_a_command_that_was_killed_between_the_two_files_goes_on(orders: Path) -
 
 def test_a_question_is_repeated_after_an_answer_that_does_not_fit(orders: Path) -> None:
     answers = Answers(event_time="ordered_at", known_time="recorded_at", horizon="7d")
-    with examined(orders, Reading()) as file, RUN.isolation(input="nosuch\nShop Name\n\n"):
+    with examined(orders, ReadOptions()) as file, RUN.isolation(input="nosuch\nShop Name\n\n"):
         chosen = ask(answers, lambda given: file.propose("coffee", "events", None, given))
     assert (chosen.entity, chosen.label) == (("Shop Name",), "cups")
 

@@ -28,7 +28,7 @@ from pipelines.flows.ahead.weeks import (
     usual_workers,
     weeks_ahead,
 )
-from pipelines.flows.ahead.worker import Answer
+from pipelines.flows.ahead.worker import OrderResult
 from pipelines.flows.backfill import BackfillRequest, BackfillWeek, open_backfill
 from pipelines.flows.retrain.request import Request
 from pipelines.gates.recent_window.refit import ANSWERS
@@ -68,9 +68,9 @@ class RecordingWorker:
             raise Unavailable("a process has ended", got="exit code -9")
         self.orders.append((name, work))
 
-    def next_answer(self) -> Answer:
+    def next_answer(self) -> OrderResult:
         self.answered += 1
-        return Answer(self.orders[self.answered - 1][0])
+        return OrderResult(self.orders[self.answered - 1][0])
 
     @property
     def weeks(self) -> list[tuple[int, bool]]:

@@ -16,7 +16,7 @@ import pytest
 
 from pipelines.core.errors import Unavailable
 from pipelines.flows.ahead.weeks import prepare_week
-from pipelines.flows.ahead.worker import Answer, Worker
+from pipelines.flows.ahead.worker import OrderResult, Worker
 from pipelines.flows.retrain.request import Request
 from pipelines.flows.retrain.run import RetrainCollaborators
 from pipelines.flows.workspace import WRITTEN, Workspace
@@ -58,7 +58,7 @@ def test_a_week_that_cannot_be_prepared_is_answered_with_the_reason(sales: Sales
             worker.order(name, partial(prepare_week, request, True, sales.folder / "ahead"))
         assert worker.open == 2
         first, second = worker.next_answer(), worker.next_answer()
-        assert (first.name, second) == ("early", Answer("late"))
+        assert (first.name, second) == ("early", OrderResult("late"))
         assert first.problem
         assert worker.open == 0
     finally:
@@ -92,7 +92,7 @@ def test_an_interrupt_from_the_terminal_ends_no_worker_that_loads_its_modules(
         assert worker.process.pid is not None
         os.kill(worker.process.pid, signal.SIGINT)
         worker.order("late", partial(prepare_week, FIRST, True, sales.folder / "ahead"))
-        assert worker.next_answer() == Answer("late")
+        assert worker.next_answer() == OrderResult("late")
     finally:
         worker.end()
 

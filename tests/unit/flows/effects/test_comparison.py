@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.causal.report import ArmsOf
 from pipelines.core.errors import DataError, SpecError
-from pipelines.flows.effects.comparison import Comparison, EffectsRequest, find_comparison
+from pipelines.flows.effects.comparison import ArmComparison, EffectsRequest, find_comparison
 from pipelines.release.ledger import Entry, NewEntry
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -54,7 +54,9 @@ WON = (
 NEXT = (("shadow", "3", "2"), ("canary", "3", "2"))
 
 
-def found(entries: list[Entry], version: str | None = None, arms: ArmsOf = "canary") -> Comparison:
+def found(
+    entries: list[Entry], version: str | None = None, arms: ArmsOf = "canary"
+) -> ArmComparison:
     return find_comparison(EffectsRequest("demand", START, version, arms), entries)
 
 

@@ -22,7 +22,7 @@ from pipelines.core.findings import Verdict
 from pipelines.features.frame import build_frame
 from pipelines.flows.retrain.parity import recomputed
 from pipelines.gates.availability.parity import FeatureParity, parity_findings, replay
-from pipelines.gates.availability.parity_cause import Cause
+from pipelines.gates.availability.parity_cause import ParityCause
 from pipelines.spec.model import ModelSpec
 from tests.support.feature_frame import declare, window
 
@@ -159,44 +159,54 @@ def test_a_clean_log_has_no_cause() -> None:
     assert (found.unequal, found.likely, found.examples) == (0, None, ())
 
 
-CAUSES: dict[str, tuple[str, Spoil, Cause, str]] = {
-    "grams for ounces": ("sold", lambda a: a["sold"] * 28.35, Cause.UNIT, "28.35 times"),
-    "seven hours behind": ("sold", later("sold", -7), Cause.TIME_ZONE, "7 h earlier"),
-    "two hours ahead": ("sold", later("sold", 2), Cause.TIME_ZONE, "2 h later"),
+CAUSES: dict[str, tuple[str, Spoil, ParityCause, str]] = {
+    "grams for ounces": ("sold", lambda a: a["sold"] * 28.35, ParityCause.UNIT, "28.35 times"),
+    "seven hours behind": ("sold", later("sold", -7), ParityCause.TIME_ZONE, "7 h earlier"),
+    "two hours ahead": ("sold", later("sold", 2), ParityCause.TIME_ZONE, "2 h later"),
     "an hour on another clock": (
         "hour",
         lambda a: (a["hour"] - 8) % 24,
-        Cause.TIME_ZONE,
+        ParityCause.TIME_ZONE,
         "8 h earlier",
     ),
-    "one fill late": ("sold", later("sold", -1), Cause.STALE, "1 h earlier"),
-    "no fill for a day": ("sold", stopped("sold", 20, 24), Cause.STALE, "none after them"),
-    "a text not refreshed": ("till", stopped("till", 20, 24), Cause.STALE, "none after them"),
+    "one fill late": ("sold", later("sold", -1), ParityCause.STALE, "1 h earlier"),
+    "no fill for a day": ("sold", stopped("sold", 20, 24), ParityCause.STALE, "none after them"),
+    "a text not refreshed": ("till", stopped("till", 20, 24), ParityCause.STALE, "none after them"),
     "zero for what is missing": (
         "till",
         lambda a: a["till"].fillna("none"),
-        Cause.NULL_FILLED,
+        ParityCause.NULL_FILLED,
         "none is served where nothing is there",
     ),
-    "zero for everything": ("sold", lambda a: a["sold"] * 0, Cause.NULL_FILLED, "0 is served"),
+    "zero for everything": (
+        "sold",
+        lambda a: a["sold"] * 0,
+        ParityCause.NULL_FILLED,
+        "0 is served",
+    ),
     "nothing for one in three": (
         "sold",
         lambda a: a["sold"].where(np.arange(len(a)) % 3 != 0),
-        Cause.MISSING,
+        ParityCause.MISSING,
         "nothing is served",
     ),
-    "capitals": ("shop", lambda a: a["shop"].str.upper(), Cause.TYPE, "another type or spelling"),
+    "capitals": (
+        "shop",
+        lambda a: a["shop"].str.upper(),
+        ParityCause.TYPE,
+        "another type or spelling",
+    ),
     "a number written long": (
         "sales",
         lambda a: a["sales"].map(lambda n: f"{n}.0"),
-        Cause.TYPE,
+        ParityCause.TYPE,
         "another type or spelling",
     ),
-    "a counter that restarts": ("sales", restarted, Cause.RESTARTED, "begin again near 0"),
+    "a counter that restarts": ("sales", restarted, ParityCause.RESTARTED, "begin again near 0"),
     "a meter that was replaced": (
         "sold",
         lambda a: a["sold"] - a["shop"].str[1:].astype(int) - 1,
-        Cause.RESTARTED,
+        ParityCause.RESTARTED,
         "a constant of each entity",
     ),
 }
@@ -252,4 +262,4 @@ def test_an_outage_of_a_daily_materialization_is_reported_as_such() -> None:
 
     found = replayed("sold", frozen, every="1d", delay="10m", ttl="4d")
     assert found.likely is not None
-    assert found.likely.cause is Cause.STALE
+    assert found.likely.cause is ParityCause.STALE

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from pipelines.core.errors import DataError
 from pipelines.spec.model import ModelSpec
-from pipelines.training.updates.learn import Learner, grid_floor, intervals, learn_each
+from pipelines.training.updates.learn import IncrementalLearner, grid_floor, intervals, learn_each
 from tests.support.updates.visits_home import declaration
 
 HOUR = timedelta(hours=1)
@@ -60,7 +60,7 @@ def test_the_estimator_learns_prepared_labelled_rows_and_nothing_else_changes() 
     for places, label in (([0, 2], [1.0, 5.0]), ([3], [2.0])):
         inputs = by_hand[0].transform(newer[["minutes", "price"]].iloc[places])
         by_hand[-1].partial_fit(inputs, label)
-    learner = Learner(pipeline, SPEC, newer)
+    learner = IncrementalLearner(pipeline, SPEC, newer)
     learned = list(learn_each(learner, intervals(newer, HOUR), [0, 3]))
     assert [one.rows for one in learned] == [2, 1]
     assert pipeline[-1].coef_.tobytes() == by_hand[-1].coef_.tobytes()
@@ -71,7 +71,7 @@ def test_the_error_is_that_of_the_answers_before_the_rows_are_learned() -> None:
     newer = rows([0, 1], [3.0, 7.0])
     pipeline = fitted()
     before = pipeline.predict(newer[["minutes", "price"]])
-    learner = Learner(pipeline, SPEC, newer)
+    learner = IncrementalLearner(pipeline, SPEC, newer)
     [one] = learn_each(learner, intervals(newer, HOUR), [0, 1])
     assert one.error == pytest.approx(float(np.abs(np.array([3.0, 7.0]) - before).mean()))
     assert one.before == pytest.approx(before)
@@ -82,7 +82,7 @@ def test_an_interval_without_labels_teaches_nothing() -> None:
     newer = rows([0, 1], [None, None])
     pipeline = fitted()
     before = pipeline[-1].coef_.tobytes()
-    learner = Learner(pipeline, SPEC, newer)
+    learner = IncrementalLearner(pipeline, SPEC, newer)
     assert not list(learn_each(learner, intervals(newer, HOUR), []))
     assert pipeline[-1].coef_.tobytes() == before
 
@@ -90,6 +90,6 @@ def test_an_interval_without_labels_teaches_nothing() -> None:
 def test_rows_that_the_estimator_rejects_are_a_data_error() -> None:
     pipeline = fitted()
     pipeline[-1].set_params(early_stopping=True)
-    learner = Learner(pipeline, SPEC, rows([0], [1.0]))
+    learner = IncrementalLearner(pipeline, SPEC, rows([0], [1.0]))
     with pytest.raises(DataError, match="cannot learn newer rows"):
         learner.learn(np.array([0]))
