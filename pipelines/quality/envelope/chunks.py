@@ -171,7 +171,7 @@ class StreamChunks:
         """Count the values out of range of some chunks, by column; only their rows are grouped."""
         table = self._within(numbers)
         outside = {
-            name: ~table[name].between(low, high) & ~_missing(table, name)
+            name: ~_number(table, name).between(low, high) & ~_missing(table, name)
             for name, (low, high) in ranges.items()
         }
         some = table.filter(reduce(or_, outside.values()))
@@ -249,7 +249,7 @@ class StreamChunks:
         for name in self.columns:
             aggregates[f"missing.{name}"] = _missing(table, name).sum()
         for name in self.numeric:
-            value: Any = ibis.ifelse(_missing(table, name), None, table[name].cast("float64"))
+            value: Any = ibis.ifelse(_missing(table, name), None, _number(table, name))
             aggregates[f"there.{name}"] = value.count()
             aggregates[f"ends.{name}.least"] = value.min()
             aggregates[f"ends.{name}.most"] = value.max()
@@ -295,7 +295,8 @@ class StreamChunks:
         }
         # Most rows are not beyond the quantiles of any chunk, which needs no join to tell.
         far = [
-            (table[name] < max(lows)) | (table[name] > min(highs))
+            (_number(table, name) < _exactly(max(lows)))
+            | (_number(table, name) > _exactly(min(highs)))
             for name in self.numeric
             if (lows := [one for one in ends[f"low.{name}"] if one is not None])
             and (highs := [one for one in ends[f"high.{name}"] if one is not None])
@@ -311,7 +312,7 @@ class StreamChunks:
         near = table.filter(reduce(or_, far)).join(bounds, CHUNK)
         beyond = {}
         for name in self.numeric:
-            value = near[name].cast("float64")
+            value = _number(near, name)
             out = (value < near[f"low.{name}"]) | (value > near[f"high.{name}"])
             beyond[name] = ibis.ifelse(out & ~_missing(near, name), value, None)
         some = near.select(CHUNK, **beyond, **{_COUNT: ibis.literal(1)})
@@ -378,6 +379,16 @@ def _summed(together: ibis.Table, name: str) -> ibis.Table:
         _[_COUNT].sum().name(_COUNT)
     )
     return counts.mutate(**{_COLUMN: ibis.literal(name)})
+
+
+def _number(table: ibis.Table, name: str) -> Any:
+    """A column as its facts count it: whole numbers beyond 2**53 as the nearest double."""
+    return table[name].cast("float64")
+
+
+def _exactly(value: float) -> Any:
+    """A double in a query. DuckDB reads digits as a decimal, and rounds or refuses some of them."""
+    return ibis.literal(repr(value)).cast("float64")
 
 
 def _missing(table: ibis.Table, name: str) -> Any:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.core.time import Window
+from pipelines.data.canonical import ARROW_TYPES
 from pipelines.quality.envelope.chunks import StreamChunks
 from pipelines.spec.fields import ColumnType
 from pipelines.spec.streams import Stream
@@ -33,11 +34,13 @@ FAR = {
 }
 
 
-def chunks_of(values: Mapping[int, Sequence[float | None]], tail: float) -> StreamChunks:
+def chunks_of(
+    values: Mapping[int, Sequence[float | None]], tail: float, kind: ColumnType = ColumnType.FLOAT
+) -> StreamChunks:
     rows = [(END + number * WEEK, value) for number, some in values.items() for value in some]
     times = pa.array([at for at, _ in rows], pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us"))
-    units = pa.array([value for _, value in rows], pa.float64(), from_pandas=False)
-    stream = Stream(event_time="at", known_time="known", columns={"units": ColumnType.FLOAT})
+    units = pa.array([value for _, value in rows], ARROW_TYPES[kind], from_pandas=False)
+    stream = Stream(event_time="at", known_time="known", columns={"units": kind})
     table = ibis.duckdb.connect().create_table(
         "rows", pa.table({"event_time": times, "known_time": times, "units": units})
     )
@@ -77,3 +80,18 @@ def test_values_far_out_are_kept_if_they_are_few(
         expected = [within(FAR[number], low, high) for number in some.numbers]
         assert chunks.inside(some, {"units": (low, high)}) == {"units": expected}
     assert bool(counted) == (kept < 4)
+
+
+def test_large_whole_numbers_are_counted_as_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their low quantile has 20 decimals: DuckDB cannot compare these digits with 10**18."""
+    tail, most = 0.00020000000000095497, 2**53
+    own = [0, 1, 5, most, most + 1, 10**18]
+    counts = []
+    for kept in (4, 0):
+        monkeypatch.setattr("pipelines.quality.envelope.chunks.MOST_BEYOND", kept)
+        chunks = chunks_of(dict.fromkeys((-3, -2, -1), own), tail / 5, ColumnType.INTEGER)
+        some = chunks.of(Window(END - 3 * WEEK, END))
+        [low] = {fact.numbers["units"].low for fact in some.facts}
+        assert 0 < low < 0.001
+        counts.append(chunks.inside(some, {"units": (0.0, float(most))}))
+    assert counts == [{"units": [5, 5, 5]}] * 2, "2**53 + 1 is the same double as 2**53"
