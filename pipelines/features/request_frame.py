@@ -57,7 +57,7 @@ def logged_frame(
         points=EventPoints(kind="event", stream=name, keys=spec.points.keys),
         streams={**spec.streams, name: stream},
     )
-    tables = {**streams, REQUESTS: requested.drop("decision_time")}
+    tables = {**streams, name: requested.drop("decision_time")}
     if not isinstance(spec.label, OwnRowLabel):
         return build_frame(declared, tables, as_of)
     # The label is in the point's own row: take features from requests and labels from points.

@@ -1,5 +1,6 @@
 """Requests are decision points like any other: same features, same labels, at any instant."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -88,3 +89,18 @@ def test_the_same_request_twice_is_one_row(streams: dict[str, ibis.Table]) -> No
         {"pharmacy": ["one", "one"], "medicine": "ramipril", "decision_time": START + 8 * DAY}
     )
     assert len(rows(logged_frame(spec().frame, streams, ibis.memtable(requests), AS_OF))) == 1
+
+
+def test_a_declared_stream_can_be_called_requests(streams: dict[str, ibis.Table]) -> None:
+    declared, events = spec().frame, {"requests": streams["dispensing"], **streams}
+    several = replace(
+        declared, streams={"requests": declared.streams["dispensing"], **declared.streams}
+    )
+    requests = pd.DataFrame(
+        {"pharmacy": ["one"], "medicine": "ramipril", "decision_time": [START + 8 * DAY]}
+    )
+    one = ibis.memtable(requests)
+    pd.testing.assert_frame_equal(
+        rows(logged_frame(several, events, one, AS_OF)),
+        rows(logged_frame(declared, streams, one, AS_OF)),
+    )
