@@ -32,7 +32,11 @@ GROWTH = DemandShift(start=FIRST - WEEK, factor=6.0, chain="beta", over_days=90)
 WEEKS = (0, 1, 2, 7, 8)
 OTHER = declaration()["estimator"]
 OTHER["parameters"]["max_iter"] = 20
-GATES = {"budget": {"alpha_year": 0.2, "tries": 4}, "refresh": {"least": 2}}
+GATES = {
+    "budget": {"alpha_year": 0.2, "tries": 4},
+    "refresh": {"least": 2},
+    "audit": {"refits": 3},
+}
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ TURN = FIRST + 7 * WEEK  # demand is back where it was, from the day of the refr
 GATES = {
     "budget": {"alpha_year": 0.2, "tries": 4},
     "refresh": {"evidence": "better", "stop": 0.5},
+    "audit": {"refits": 3},
 }
 
 
