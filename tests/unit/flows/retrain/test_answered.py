@@ -20,7 +20,8 @@ from pipelines.flows.update.steps import update
 from pipelines.flows.workspace import WRITTEN
 from pipelines.release.ledger import NewEntry
 from pipelines.release.policy import decide
-from tests.support.sales_home import AS_OF, SalesHome, connections_to, rows
+from tests.support.pharmacy import copy_home
+from tests.support.sales_home import AS_OF, SalesHome, connections_to, home_in, rows
 from tests.support.updates.visits_home import ANCHOR, HOUR, VisitsHome, visits
 from tests.support.updates.visits_home import connections_to as connections_to_visits
 
@@ -41,9 +42,43 @@ IMPOSSIBLE = {
 
 @pytest.fixture
 def sales(tmp_path: Path) -> SalesHome:
-    home = SalesHome(tmp_path, connections_to(rows(), tmp_path, AS_OF))
-    home.declare()
+    return sales_in(tmp_path)
+
+
+def sales_in(folder: Path, **changes: Any) -> SalesHome:
+    home = SalesHome(folder, connections_to(rows(), folder, AS_OF))
+    home.declare(**changes)
     return home
+
+
+@pytest.fixture(scope="module")
+def a_week_before(tmp_path_factory: pytest.TempPathFactory) -> SalesHome:
+    """A retraining of the week before was decided. Only to be copied."""
+    home = sales_in(tmp_path_factory.mktemp("a_week_before"))
+    home.retrain(AS_OF - timedelta(days=7))
+    return home
+
+
+@pytest.fixture
+def later(a_week_before: SalesHome, tmp_path: Path) -> SalesHome:
+    return copied(a_week_before, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def in_review(tmp_path_factory: pytest.TempPathFactory) -> tuple[SalesHome, Retraining]:
+    """A version awaits review. Only to be copied."""
+    home = sales_in(tmp_path_factory.mktemp("in_review"), review="required")
+    return home, home.retrain()
+
+
+@pytest.fixture
+def reviewed(in_review: tuple[SalesHome, Retraining], tmp_path: Path) -> SalesHome:
+    return copied(in_review[0], tmp_path)
+
+
+def copied(home: SalesHome, folder: Path) -> SalesHome:
+    copy = copy_home(home.folder, folder / "copy")
+    return home_in(copy, copy / "store", AS_OF)
 
 
 @pytest.fixture
@@ -87,13 +122,12 @@ def same(again: Retraining, decided: Retraining) -> bool:
     )
 
 
-def test_a_retraining_is_answered_with_its_decision_findings_and_reports(sales: SalesHome) -> None:
-    sales.retrain(AS_OF - timedelta(days=7))
-    decided, before = requested(retrain, FIRST, sales)
+def test_a_retraining_is_answered_with_its_decision_findings_and_reports(later: SalesHome) -> None:
+    decided, before = requested(retrain, FIRST, later)
     assert decided.findings
-    lose(sales.parts)
-    written = state(sales, "sales")
-    again, reports = requested(retrain, FIRST, sales)
+    lose(later.parts)
+    written = state(later, "sales")
+    again, reports = requested(retrain, FIRST, later)
     assert same(again, decided)
     assert tuple(reports) == tuple(before) == STEPS
     for step in ("contract", "evaluate", "record", "audit"):
@@ -104,8 +138,8 @@ def test_a_retraining_is_answered_with_its_decision_findings_and_reports(sales: 
     assert reports["decide"] == before["decide"]
     assert reports["register"] == before["register"]
     for step in STEPS:
-        assert run_step(step, FIRST, sales.parts) == reports[step]
-    assert state(sales, "sales") == written
+        assert run_step(step, FIRST, later.parts) == reports[step]
+    assert state(later, "sales") == written
 
 
 def test_a_run_that_a_contract_stopped_is_stopped_again(sales: SalesHome) -> None:
@@ -121,22 +155,23 @@ def test_a_run_that_a_contract_stopped_is_stopped_again(sales: SalesHome) -> Non
     }
 
 
-def test_a_version_that_awaits_review_is_not_registered_again(sales: SalesHome) -> None:
-    sales.declare(review="required")
-    decided = sales.retrain()
+def test_a_version_that_awaits_review_is_not_registered_again(
+    in_review: tuple[SalesHome, Retraining], reviewed: SalesHome
+) -> None:
+    _, decided = in_review
     assert decided.decision.outcome == "await_review"
-    lose(sales.parts)
-    written = state(sales, "sales")
-    again = sales.retrain()
+    lose(reviewed.parts)
+    written = state(reviewed, "sales")
+    again = reviewed.retrain()
     assert same(again, decided)
-    assert state(sales, "sales") == written
+    assert state(reviewed, "sales") == written
 
 
-def test_a_version_whose_review_came_too_late_is_not_answered_as_waiting(sales: SalesHome) -> None:
-    sales.declare(review="required")
-    sales.retrain()
-    lose(sales.parts)
-    named, ledger = name_run(FIRST, sales.parts), sales.parts.ledger
+def test_a_version_whose_review_came_too_late_is_not_answered_as_waiting(
+    reviewed: SalesHome,
+) -> None:
+    lose(reviewed.parts)
+    named, ledger = name_run(FIRST, reviewed.parts), reviewed.parts.ledger
     [waiting] = ledger.of_run("sales", LIVE, named.identity.id)
     assert waiting.facts is not None
     assert answer_of(named) == waiting
@@ -149,15 +184,14 @@ def test_a_version_whose_review_came_too_late_is_not_answered_as_waiting(sales: 
     assert answer_of(named) is None
 
 
-def test_a_dry_run_is_answered_and_does_not_answer_for_the_run(sales: SalesHome) -> None:
-    sales.retrain(AS_OF - timedelta(days=7))
-    sales.declare(split={"train": "21d", "recent": "14d"})  # a changed recipe: it uses a try
+def test_a_dry_run_is_answered_and_does_not_answer_for_the_run(later: SalesHome) -> None:
+    later.declare(split={"train": "21d", "recent": "14d"})  # a changed recipe: it uses a try
     dry = FIRST.model_copy(update={"dry_run": True})
-    decided, _ = requested(retrain, dry, sales)
-    lose(sales.parts)
-    assert same(requested(retrain, dry, sales)[0], decided)
+    decided, _ = requested(retrain, dry, later)
+    lose(later.parts)
+    assert same(requested(retrain, dry, later)[0], decided)
     with pytest.raises(NoEvents):
-        sales.retrain()
+        later.retrain()
 
 
 def test_a_kill_while_files_are_removed_leaves_a_run_without_files(sales: SalesHome) -> None:
