@@ -10,6 +10,7 @@ import ibis
 from ibis import _
 
 from pipelines.core.time import Window, epoch_us
+from pipelines.data.engines.tables import exact_number
 from pipelines.features.decision_points import (
     DECISION_TIME,
     decision_points,
@@ -106,11 +107,10 @@ def _expression(
         return column_of(feature, spec.function_types(feature), operands)
 
     def divide(left: Any, right: Any) -> Any:
-        divisor = ibis.literal(right) if isinstance(right, float) else right
-        return left / divisor.nullif(ibis.literal(0.0))
+        return left / right.nullif(ibis.literal(0.0))
 
     operands = {name: operand(name) for name in feature.parsed.operands}
-    return feature.parsed.evaluate(operands, divide)
+    return feature.parsed.evaluate(operands, divide, exact_number)
 
 
 def as_known(table: ibis.Table, as_of: datetime) -> ibis.Table:

@@ -64,14 +64,20 @@ class Expression:
         if not all(map(math.isfinite, numbers)):
             raise ValueError(f"{text!r} is an expression with a number that is too large")
 
-    def evaluate(self, values: Mapping[str, Any], divide: Callable[[Any, Any], Any]) -> Any:
+    def evaluate(
+        self,
+        values: Mapping[str, Any],
+        divide: Callable[[Any, Any], Any],
+        number: Callable[[float], Any] = float,
+    ) -> Any:
         """The expression's value.
 
         Arguments:
             values: each operand as a double, or as an object with arithmetic on doubles.
             divide: the division; it decides what a zero divisor gives.
+            number: makes a number of the text an object of the same kind as the operands.
         """
-        return _value(self._tree, values, divide)
+        return _value(self._tree, values, divide, number)
 
     def renamed(self, names: Mapping[str, str]) -> str:
         """The text with other names of operands, in one form whatever the spacing."""
@@ -117,15 +123,20 @@ def _number(node: ast.Constant) -> float:
     return float(node.value)  # type: ignore[arg-type]  # checked before: a number
 
 
-def _value(node: ast.expr, values: Mapping[str, Any], divide: Callable[[Any, Any], Any]) -> Any:
+def _value(
+    node: ast.expr,
+    values: Mapping[str, Any],
+    divide: Callable[[Any, Any], Any],
+    number: Callable[[float], Any],
+) -> Any:
     if isinstance(node, ast.Name):
         return values[node.id]
     if isinstance(node, ast.Constant):
-        return _number(node)
+        return number(_number(node))
     if isinstance(node, ast.UnaryOp):
-        return 0.0 - _value(node.operand, values, divide)
+        return 0.0 - _value(node.operand, values, divide, number)
     if isinstance(node, ast.BinOp):
-        left, right = (_value(side, values, divide) for side in (node.left, node.right))
+        left, right = (_value(side, values, divide, number) for side in (node.left, node.right))
         if isinstance(node.op, ast.Div):
             return divide(left, right)
         return _OPERATORS[type(node.op)](left, right)

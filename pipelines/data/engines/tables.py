@@ -48,3 +48,14 @@ def write_parquet(table: ibis.Table, path: Path) -> None:
 def read_parquet(connection: Any, path: Path) -> ibis.Table:
     """A Parquet file as a lazy table of an Ibis connection."""
     return database_of(connection).read_parquet(path)
+
+
+def exact_number(value: float) -> Any:
+    """A double in a query of Ibis, the same on every engine.
+
+    DuckDB reads digits as a decimal. It rounds one of many digits to another double, and cannot
+    compare it with a large whole number.
+    """
+    import ibis
+
+    return ibis.literal(repr(value)).cast("float64")

@@ -23,6 +23,7 @@ from ibis import _
 from pipelines.core.errors import DataError
 from pipelines.core.names import internal
 from pipelines.core.time import Window
+from pipelines.data.engines.tables import exact_number
 from pipelines.quality.arrival import DAY, HOUR, LAG, with_arrival
 from pipelines.quality.envelope.facts import ChunkFacts, KeptFacts, NumberFacts
 from pipelines.spec.fields import ColumnType
@@ -295,8 +296,8 @@ class StreamChunks:
         }
         # Most rows are not beyond the quantiles of any chunk, which needs no join to tell.
         far = [
-            (_number(table, name) < _exactly(max(lows)))
-            | (_number(table, name) > _exactly(min(highs)))
+            (_number(table, name) < exact_number(max(lows)))
+            | (_number(table, name) > exact_number(min(highs)))
             for name in self.numeric
             if (lows := [one for one in ends[f"low.{name}"] if one is not None])
             and (highs := [one for one in ends[f"high.{name}"] if one is not None])
@@ -384,11 +385,6 @@ def _summed(together: ibis.Table, name: str) -> ibis.Table:
 def _number(table: ibis.Table, name: str) -> Any:
     """A column as its facts count it: whole numbers beyond 2**53 as the nearest double."""
     return table[name].cast("float64")
-
-
-def _exactly(value: float) -> Any:
-    """A double in a query. DuckDB reads digits as a decimal, and rounds or refuses some of them."""
-    return ibis.literal(repr(value)).cast("float64")
 
 
 def _missing(table: ibis.Table, name: str) -> Any:
