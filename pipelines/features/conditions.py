@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.core.errors import SpecError
 from pipelines.core.names import Column
+from pipelines.data.engines.tables import exact_number
 from pipelines.spec.fields import ColumnType, Condition, Scalar
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def holding(
 def _tests(
     column: Any, condition: Condition, columns: Mapping[Column, ColumnType], place: str
 ) -> list[Any]:
-    def fit(value: Scalar) -> Scalar:
+    def fit(value: Scalar) -> Any:
         _check(value, condition.column, columns[condition.column], place)
-        return value
+        return exact_number(value) if isinstance(value, float) else value
 
     tests = []
     if condition.is_ is not None:

@@ -12,6 +12,7 @@ from ibis import _
 
 from pipelines.core.errors import SpecError
 from pipelines.core.time import Window, epoch_us
+from pipelines.data.engines.tables import exact_number
 from pipelines.features.conditions import holding
 from pipelines.features.decision_points import point_grid
 from pipelines.features.engine.interval_join import AT, cover
@@ -121,7 +122,7 @@ def _aggregate(
     if label.aggregate == "count":
         value = value.nullif(0.0)
     if label.empty is not None:
-        value = value.coalesce(label.empty)
+        value = value.coalesce(exact_number(label.empty))
     return points.mutate(**{LABEL: value})
 
 
@@ -187,7 +188,7 @@ def _absent(label: LaterEventLabel, column: ColumnType) -> Any:
             got=f"{absent!r} for a column of type {column.value}",
             wanted=f"a value of type {column.value}, or null",
         )
-    kinds = {ColumnType.STRING: "string", ColumnType.FLOAT: "float64"}
-    return ibis.literal(int(absent) if isinstance(absent, bool) else absent).cast(
-        kinds.get(column, "int64")
-    )
+    if column is ColumnType.FLOAT and isinstance(absent, int | float):
+        return exact_number(float(absent))
+    kind = "string" if column is ColumnType.STRING else "int64"
+    return ibis.literal(int(absent) if isinstance(absent, bool) else absent).cast(kind)
