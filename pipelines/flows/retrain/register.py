@@ -149,7 +149,7 @@ def _files(
         documents[RECORD] = evidence.record.record
     if evidence.availability is not None and evidence.availability.findings:
         documents[AVAILABILITY] = evidence.availability
-    made = plots_of(run, trained, evaluation)
+    made = plots_of(evaluation, recent, trained.classes)
     plots = {name: plot.svg_file() for name, plot in made.items()} | _age_plot(run, evidence)
     return {
         **_files_of_anchor(run, evidence),
