@@ -1,4 +1,4 @@
-"""The numbers of an expression are the same doubles in the frame and in the service."""
+"""The numbers of a declaration are the same doubles in the frame and in the service."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -27,11 +27,33 @@ def test_a_number_of_many_digits_is_the_nearest_double(
     units |= {"aggregate": "sum", "column": "price", "window": "14d"}
     declared["features"] += [units, {"kind": "expression", "name": "derived", "expression": text}]
     spec = ModelSpec.model_validate(declared)
+    frame = frame_of(spec, datetime(2026, 1, 4, tzinfo=UTC))
+    found = set(frame["derived"])
+    assert found == {Expression(text).evaluate({"units": 7.0}, lambda one, other: one / other)}
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        {"aggregate": "sum", "column": "price", "empty": 10 / 11},
+        {"kind": "later_event", "column": "price", "absent": 10 / 11},
+    ],
+)
+def test_the_label_without_an_event_is_the_nearest_double(
+    sales_model: Callable[..., ModelSpec], label: dict[str, object]
+) -> None:
+    declared = sales_model().as_json()
+    kept = {name: declared["label"][name] for name in ("kind", "stream", "by", "horizon")}
+    spec = ModelSpec.model_validate(declared | {"label": kept | label})
+    frame = frame_of(spec, datetime(2026, 1, 20, tzinfo=UTC))
+    assert set(frame["label"].dropna()) == {10 / 11}
+
+
+def frame_of(spec: ModelSpec, as_of: datetime) -> pd.DataFrame:
+    """The frame of one sale at noon of the first day."""
     at = pd.Timestamp("2026-01-01 12:00")
     row = {"event_time": at, "known_time": at, "sale": "s", "shop": "a", "units": 1, "price": 7.0}
     events = ibis.duckdb.connect().create_table(
         "sales", pd.DataFrame([row | {"paid": True, "due": at}])
     )
-    frame = build_frame(spec.frame, {"sales": events}, datetime(2026, 1, 4, tzinfo=UTC))
-    found = set(frame.to_pandas()["derived"])
-    assert found == {Expression(text).evaluate({"units": 7.0}, lambda one, other: one / other)}
+    return build_frame(spec.frame, {"sales": events}, as_of).to_pandas()
